@@ -277,6 +277,7 @@ class PlannedFile:
         source: The local copy to link to, where ``action`` is LINK.
         origins: Where the need comes from, for people.
         choices: The choices that it is a variant of.
+        link_to: Where the link at ``path`` leads, if a link stands there.
     """
 
     target: str
@@ -295,6 +296,7 @@ class PlannedFile:
     source: LocalCopy | None = None
     origins: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    link_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _problem_with_part(part: str) -> str | None:
         return "it leads out of its folder"
     if ":" in part:
         return "it holds a colon"
-    if part.split(".")[0].strip().lower() in _WINDOWS_DEVICES:
+    if part.split(".", maxsplit=1)[0].strip().lower() in _WINDOWS_DEVICES:
         return f"{part!r} is a device name on Windows"
     if len(part.encode()) > MAX_NAME_BYTES:
         return f"a part of it is longer than {MAX_NAME_BYTES} bytes"

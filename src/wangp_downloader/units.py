@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
@@ -32,7 +34,7 @@ def format_speed(bytes_per_s: float | None) -> str:
 
 def format_duration(seconds: float | None) -> str:
     """Format a duration for an ETA (``42 s``, ``3:07``, ``1:02:03``, ``2 d 3 h``); ``–`` if unknown."""
-    if seconds is None or seconds < 0 or seconds != seconds or seconds == float("inf"):
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
         return "–"
     whole = round(seconds)
     if whole < 60:

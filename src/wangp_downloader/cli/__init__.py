@@ -1,0 +1,1 @@
+"""The command line: verbs over the session. Owns words and columns; decides nothing itself."""

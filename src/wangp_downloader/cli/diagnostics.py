@@ -1,0 +1,116 @@
+"""Owns standard error and the exit codes: every message to a person leaves through here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from wangp_downloader.cancel import CancelToken
+from wangp_downloader.errors import DownloaderError
+
+EXIT_INTERRUPTED = 130
+
+
+def note(text: str) -> None:
+    """Tell the person something, on standard error."""
+    _write(text)
+
+
+def warn(text: str) -> None:
+    """Warn the person, on standard error."""
+    _write(f"{click.style('warning:', fg='yellow')} {text}")
+
+
+def report(error: DownloaderError) -> None:
+    """Say what failed and what to do next."""
+    _write(f"{click.style('error:', fg='red', bold=True)} {error.message}")
+    if error.hint:
+        _write(f"  {error.hint}")
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(_printable(text), err=True)
+
+
+def _printable(text: str) -> str:
+    # Names come from other people's files: no control sequence of theirs reaches the terminal.
+    return "".join(char if char.isprintable() or char in "\n\x1b" else "�" for char in text)
+
+
+def guarded(work: Callable[[], Any]) -> int:
+    """Run a command and turn every way it can end into an exit code and a message.
+
+    Args:
+        work: Runs the command; returns the exit code or None for 0.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+    """
+    try:
+        code = work()
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        note("stopped")
+        return EXIT_INTERRUPTED
+    except DownloaderError as error:
+        report(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing can be said any more, not even at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the person gets a sentence
+        note(f"{click.style('error:', fg='red', bold=True)} {_unexpected(error)}")
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _unexpected(error: Exception) -> str:
+    from wangp_downloader.settings.load import Surroundings, state_folder
+
+    what = f"unexpected {type(error).__name__}: {str(error)[:300]}"
+    log = Path(state_folder(Surroundings.of_process())) / "crash.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} {what}\n{traceback.format_exc()}")
+    except OSError:
+        return f"{what} (the details could not be written to {log})"
+    return f"{what}\n  the details are in {log}; please report them"
+
+
+@contextmanager
+def cancel_on_signals() -> Iterator[CancelToken]:
+    """Give a cancel token that Ctrl-C and SIGTERM set; a second signal ends the process at once."""
+    token = CancelToken()
+
+    def stop(_: int, __: FrameType | None) -> None:
+        if token.cancelled:
+            os._exit(EXIT_INTERRUPTED)
+        token.cancel()
+
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError):  # not in the main thread
+            before[number] = signal.signal(number, stop)
+    try:
+        yield token
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

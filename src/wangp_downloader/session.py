@@ -1,0 +1,477 @@
+"""The one object that faces talk to: opens the rooms, wires them together, closes them.
+
+Owns no logic of its own beyond the order of questions: catalog, metadata, targets, copies, plan. Knows no
+terminal. Everything that can take long is lazy, so that a face can show something at once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wangp_downloader.cancel import CancelToken
+from wangp_downloader.errors import CatalogError, RemoteError, SettingsError
+from wangp_downloader.events import Emit, ignore
+from wangp_downloader.files import (
+    Action,
+    Digest,
+    DiskNeed,
+    LocalCopy,
+    Plan,
+    PlannedFile,
+    RemoteAnswer,
+    RemoteFile,
+    RemoteFolder,
+    Requirement,
+    TargetKind,
+    TargetState,
+    Wanted,
+)
+from wangp_downloader.planner import Facts, Request, Row, decide, select
+from wangp_downloader.settings import LoadedSettings, Settings
+
+if TYPE_CHECKING:
+    from wangp_downloader.catalog.catalog import Catalog, ModelInfo
+    from wangp_downloader.library.hashes import HashIndex
+    from wangp_downloader.library.library import Library
+    from wangp_downloader.remote.cache import CacheInfo, MetadataCache
+    from wangp_downloader.remote.client import RemoteClient
+    from wangp_downloader.runner import Report
+    from wangp_downloader.transfer import TransferEngine
+
+__all__ = ["Request", "Session"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """How much may be done to answer.
+
+    Attributes:
+        network: False to use only cached metadata.
+        hashing: False to read no file: candidates and unchecked targets stay guesses.
+    """
+
+    network: bool = True
+    hashing: bool = True
+
+
+class Session:
+    """Everything the program can do, for one configuration.
+
+    Args:
+        loaded: The settings and where they came from.
+        emit: Told of notices that belong to no single call.
+
+    Raises:
+        DownloaderError: From the methods: see each.
+    """
+
+    def __init__(self, loaded: LoadedSettings, emit: Emit = ignore) -> None:
+        self.loaded = loaded
+        self._emit = emit
+        self._catalog: Catalog | None = None
+        self._catalog_lock = threading.Lock()
+        self._limit_bytes_per_s = loaded.settings.limit_bytes_per_s
+
+    @classmethod
+    def open(cls, loaded: LoadedSettings, *, emit: Emit = ignore) -> Session:
+        """Open a session; nothing is read or connected before it is needed."""
+        return cls(loaded, emit)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.loaded.settings
+
+    @property
+    def root(self) -> Path:
+        """The Wan2GP folder.
+
+        Raises:
+            SettingsError: It is not set and was not found.
+        """
+        root = self.settings.wan2gp_directory
+        if root is None:
+            raise SettingsError(
+                "Wan2GP was not found in the usual places",
+                hint="say where it is: wangp-dl config set wan2gp_directory DIR (or try: wangp-dl demo)",
+            )
+        return root
+
+    # --- rooms, opened when first used -----------------------------------------------------------------------
+
+    @cached_property
+    def hashes(self) -> HashIndex:
+        """The memory of computed hashes."""
+        from wangp_downloader.library.hashes import HashIndex
+
+        return HashIndex(self.loaded.state_dir / "library.db", self._emit)
+
+    @cached_property
+    def metadata_cache(self) -> MetadataCache:
+        """The memory of remote metadata."""
+        from wangp_downloader.remote.cache import MetadataCache
+
+        return MetadataCache(self.loaded.state_dir / "hfcache.db", self._emit)
+
+    @cached_property
+    def token(self) -> str | None:
+        """The user's Hugging Face token, or None."""
+        from wangp_downloader.remote.token import read_token
+
+        return read_token()
+
+    @cached_property
+    def remote(self) -> RemoteClient:
+        """The remote service."""
+        from wangp_downloader.remote.client import RemoteClient
+        from wangp_downloader.remote.options import RemoteOptions
+
+        options = RemoteOptions(
+            endpoint=self.settings.endpoint, token=self.token, offline=self.loaded.offline
+        )
+        return RemoteClient(self.metadata_cache, options)
+
+    @cached_property
+    def _memory(self) -> RemoteClient:
+        """What is remembered of the remote service; never asks it."""
+        from wangp_downloader.remote.client import RemoteClient
+        from wangp_downloader.remote.options import RemoteOptions
+
+        return RemoteClient(
+            self.metadata_cache, RemoteOptions(endpoint=self.settings.endpoint, offline=True)
+        )
+
+    @cached_property
+    def library(self) -> Library:
+        """What is on this machine."""
+        from wangp_downloader.library.library import Library
+        from wangp_downloader.stores import build_stores
+
+        return Library(build_stores(self.settings, self.root, self.write_roots()), self.hashes)
+
+    @cached_property
+    def engine(self) -> TransferEngine:
+        """The transfer engine."""
+        from wangp_downloader.transfer import TransferEngine, TransferOptions
+
+        options = TransferOptions(
+            connections=self.settings.connections,
+            limit_bytes_per_s=self._limit_bytes_per_s,
+            state_dir=self.loaded.state_dir,
+        )
+        return TransferEngine(options)
+
+    # --- questions -------------------------------------------------------------------------------------------
+
+    def catalog(self, *, ask: bool = True, cancel: CancelToken | None = None, emit: Emit = ignore) -> Catalog:
+        """Return what Wan2GP needs; read once, and again when the handlers had not been asked before.
+
+        Args:
+            ask: False to use only handler answers that are already known.
+            cancel: Stops the handlers' process.
+            emit: Told what takes time.
+
+        Raises:
+            SettingsError: No Wan2GP folder is known.
+            CatalogError: The folder is none.
+        """
+        from wangp_downloader.catalog.catalog import ProbeOptions, read_catalog
+        from wangp_downloader.gpu import gpu_has_bf16
+
+        with self._catalog_lock:
+            if self._catalog is None or (ask and self._catalog.askable):
+                options = ProbeOptions(self.loaded.state_dir, self.settings.wan2gp_python, ask)
+                self._catalog = read_catalog(
+                    self.root,
+                    options,
+                    gpu_has_bf16=lambda: gpu_has_bf16(self.loaded.state_dir),
+                    cancel=cancel,
+                    emit=emit,
+                )
+            return self._catalog
+
+    def models(self) -> Sequence[ModelInfo]:
+        """Return all models in Wan2GP's order, from what is known without asking its handlers anew."""
+        return list(self.catalog(ask=False).models.values())
+
+    def plan(
+        self,
+        request: Request,
+        *,
+        network: bool = True,
+        hashing: bool = True,
+        cancel: CancelToken | None = None,
+        emit: Emit = ignore,
+    ) -> Plan:
+        """Work out what to do.
+
+        Args:
+            request: Which files are meant.
+            network: False to use only cached metadata and handler answers.
+            hashing: False to read no file's content.
+            cancel: Stops it.
+            emit: Told of the progress.
+
+        Returns:
+            The plan; it changes nothing.
+
+        Raises:
+            UsageError: The request names what is not there.
+            SettingsError, CatalogError: There is no usable Wan2GP folder.
+            CancelledError: The user asked to stop.
+        """
+        cancel = cancel or CancelToken()
+        catalog = self.catalog(ask=network, cancel=cancel, emit=emit)
+        options = PlanOptions(network, hashing)
+        requirements, unlisted = self._expand(catalog.requirements, options, cancel, emit)
+        rows = select(requirements, request, catalog.models)
+        facts = replace(self._facts(rows, options, cancel, emit), unlisted=unlisted)
+        files = decide(rows, facts)
+        warnings = (*catalog.warnings, *_stale_warning(facts.answers))
+        return Plan(files, self._disk_needs(files, facts.partial), warnings)
+
+    def _expand(
+        self, requirements: Iterable[Requirement], options: PlanOptions, cancel: CancelToken, emit: Emit
+    ) -> tuple[list[Requirement], dict[str, str]]:
+        """Replace requirements that name a whole folder by one for each file in it.
+
+        Those whose folder can not be listed stay, with the reason by target.
+        """
+        expanded: list[Requirement] = []
+        unlisted: dict[str, str] = {}
+        for row in requirements:
+            if row.folder is None:
+                expanded.append(row)
+                continue
+            try:
+                expanded.extend(self._files_of(row, row.folder, options, cancel, emit))
+            except RemoteError as error:
+                unlisted[row.target] = error.message
+                expanded.append(row)
+        return expanded, unlisted
+
+    def _files_of(
+        self, row: Requirement, folder: RemoteFolder, options: PlanOptions, cancel: CancelToken, emit: Emit
+    ) -> list[Requirement]:
+        remote = self.remote if options.network else self._memory
+        cut = len(folder.path) + 1 if folder.path else 0
+        return [
+            replace(
+                row,
+                remote=file,
+                folder=None,
+                target=f"{row.target}/{file.path[cut:]}",
+                also_at=tuple(f"{place}/{file.path[cut:]}" for place in row.also_at),
+                choice=f"{row.choice}/{file.path[cut:]}",
+            )
+            for file in remote.list_folder(folder, cancel=cancel, emit=emit)
+        ]
+
+    def _facts(self, rows: Sequence[Row], options: PlanOptions, cancel: CancelToken, emit: Emit) -> Facts:
+        answers = self._answers([row.remote for row in rows if row.remote], options, cancel, emit)
+        wanted = {row.target: _wanted(row, answers) for row in rows}
+        states = self._states(rows, wanted, options, cancel, emit)
+        absent = [row for row in rows if not _stands(row, states)]
+        looked_for = [item for row in absent if (item := wanted[row.target]) is not None]
+        copies = self._copies(looked_for, options, cancel, emit)
+        return Facts(answers, states, copies, self._partials(absent))
+
+    def _answers(
+        self, files: Collection[RemoteFile], options: PlanOptions, cancel: CancelToken, emit: Emit
+    ) -> Mapping[RemoteFile, RemoteAnswer]:
+        if not options.network:
+            return self._memory.cached(files)
+        return self.remote.lookup(files, cancel=cancel, emit=emit)
+
+    def _states(
+        self,
+        rows: Sequence[Row],
+        wanted: Mapping[str, Wanted | None],
+        options: PlanOptions,
+        cancel: CancelToken,
+        emit: Emit,
+    ) -> Mapping[str, TargetState]:
+        places = {place: wanted[row.target] for row in rows for place in row.places}
+        paths = {place: os.path.normpath(self.root / place) for place in places}
+        found = self.library.inspect_many(
+            [(Path(paths[place]), item) for place, item in places.items()],
+            hashing=options.hashing and self.settings.verify == "once",
+            trust=self.settings.verify == "trust",
+            cancel=cancel,
+            emit=emit,
+        )
+        return dict(zip(places, found, strict=True))
+
+    def _copies(
+        self, wanted: Sequence[Wanted], options: PlanOptions, cancel: CancelToken, emit: Emit
+    ) -> Mapping[Digest, tuple[LocalCopy, ...]]:
+        if not wanted:
+            return {}
+        return self.library.find(wanted, hashing=options.hashing, cancel=cancel, emit=emit)
+
+    def _partials(self, rows: Iterable[Row]) -> dict[str, int]:
+        return {}
+
+    def _disk_needs(self, files: Iterable[PlannedFile], partial: Mapping[str, int]) -> tuple[DiskNeed, ...]:
+        needed: dict[int, int] = {}
+        folders: dict[int, Path] = {}
+        copied = {Action.DOWNLOAD, Action.LINK} if self.settings.link == "copy" else {Action.DOWNLOAD}
+        seen: set[Digest] = set()
+        for file in files:
+            if not file.selected or file.action not in copied or file.size is None:
+                continue
+            if file.digest in seen and file.action is Action.DOWNLOAD:
+                continue  # fetched once, linked after that
+            if file.digest is not None:
+                seen.add(file.digest)
+            folder = _existing_parent(self._destination_folder(file))
+            device = folder.stat().st_dev
+            folders.setdefault(device, folder)
+            needed[device] = needed.get(device, 0) + max(0, file.size - partial.get(file.target, 0))
+        return tuple(
+            DiskNeed(str(folders[device]), need, _free_bytes(folders[device]))
+            for device, need in needed.items()
+        )
+
+    def _destination_folder(self, file: PlannedFile) -> Path:
+        if self._hub is not None and file.action is Action.DOWNLOAD:
+            return self._hub
+        return (self.root / file.target).parent
+
+    @property
+    def _hub(self) -> Path | None:
+        """The hub directory if downloads go there.
+
+        Raises:
+            SettingsError: ``new_files: hub`` without ``hub_directory``.
+        """
+        if self.settings.new_files != "hub":
+            return None
+        if self.settings.hub_directory is None:
+            raise SettingsError("new_files is hub, but hub_directory is not set")
+        return self.settings.hub_directory
+
+    def write_roots(self) -> tuple[Path, ...]:
+        """Return the folders of Wan2GP that may be written below, absolute."""
+        settings = self.catalog(ask=False).settings
+        names = [*settings.checkpoints_paths, settings.loras_root]
+        return tuple(dict.fromkeys(Path(os.path.normpath(self.root / name)) for name in names))
+
+    # --- acts ------------------------------------------------------------------------------------------------
+
+    def run(
+        self, plan: Plan, *, actions: frozenset[Action], cancel: CancelToken, emit: Emit = ignore
+    ) -> Report:
+        """Carry a plan out.
+
+        Args:
+            plan: What to do; only selected rows are touched.
+            actions: LINK, DOWNLOAD or both.
+            cancel: Stops it; what is done stays, parts are kept.
+            emit: Told of every step.
+
+        Raises:
+            StorageError: The batch does not fit on the disk; nothing was written.
+            CancelledError: The user asked to stop.
+        """
+        from wangp_downloader.journal import Journal
+        from wangp_downloader.library.link import LinkMode
+        from wangp_downloader.runner import Runner, RunnerParts
+
+        verb = "download" if Action.DOWNLOAD in actions else "link"
+        journal = Journal(self.loaded.state_dir / "journal.jsonl", verb)
+        roots = self.write_roots()
+        parts = RunnerParts(
+            root=self.root,
+            roots=(*roots, self.root) if self._flat_loras() else roots,
+            hub=self._hub,
+            link=LinkMode(self.settings.link),
+            token=self.token,
+            hashes=self.hashes,
+            journal=journal,
+            remote=self.remote,
+            engine=self.engine,
+        )
+        try:
+            return Runner(parts).run(plan, actions=actions, cancel=cancel, emit=emit)
+        finally:
+            journal.close()
+
+    def _flat_loras(self) -> bool:
+        """Whether an old tree keeps its loras beside ``wgp.py``."""
+        root = Path(os.path.normpath(self.root / self.catalog(ask=False).settings.loras_root))
+        return not root.is_dir() and not any(path == self.root for path in self.write_roots())
+
+    def set_limit(self, bytes_per_s: float | None) -> None:
+        """Change the limit of all transfers together, at once; None for no limit."""
+        self._limit_bytes_per_s = bytes_per_s
+        if "engine" in self.__dict__:
+            self.engine.set_limit(bytes_per_s)
+
+    def pause(self, key: str | None = None) -> None:
+        """Pause one transfer by its target, or all."""
+        self.engine.pause(key)
+
+    def resume(self, key: str | None = None) -> None:
+        """Go on with one transfer, or all."""
+        self.engine.resume(key)
+
+    def cancel(self, key: str) -> None:
+        """Stop one transfer; its part stays."""
+        self.engine.cancel(key)
+
+    # --- the metadata cache ----------------------------------------------------------------------------------
+
+    def cache_info(self) -> CacheInfo:
+        """Return what the metadata cache holds."""
+        return self.metadata_cache.info()
+
+    def reset_cache(self) -> None:
+        """Forget all remote metadata; it is asked for anew when it is next needed."""
+        self.metadata_cache.reset()
+
+    def close(self) -> None:
+        """Close what was opened; the object can not be used afterwards."""
+        for name in ("hashes", "metadata_cache"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
+
+
+def _wanted(row: Row, answers: Mapping[RemoteFile, RemoteAnswer]) -> Wanted | None:
+    answer = answers.get(row.remote) if row.remote else None
+    if row.remote is None or answer is None or answer.digest is None or answer.size is None:
+        return None
+    return Wanted(answer.digest, answer.size, frozenset({row.remote.name}), frozenset({row.remote.url}))
+
+
+def _stands(row: Row, states: Mapping[str, TargetState]) -> bool:
+    nothing = (TargetKind.ABSENT, TargetKind.BROKEN_LINK)
+    return any(place in states and states[place].kind not in nothing for place in row.places)
+
+
+def _stale_warning(answers: Mapping[RemoteFile, RemoteAnswer]) -> tuple[str, ...]:
+    stale = sorted({file.repo or file.name for file, answer in answers.items() if answer.stale})
+    if not stale:
+        return ()
+    return (f"metadata of {', '.join(stale)} is older than a day and could not be refreshed",)
+
+
+def _existing_parent(folder: Path) -> Path:
+    while not folder.is_dir():
+        if folder == folder.parent:
+            raise CatalogError(f"no part of {folder} exists")
+        folder = folder.parent
+    return folder
+
+
+def _free_bytes(folder: Path) -> int:
+    import shutil
+
+    return shutil.disk_usage(folder).free
