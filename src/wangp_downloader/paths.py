@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -22,6 +23,7 @@ _WINDOWS_DEVICES = frozenset(
 )
 
 
+@lru_cache(maxsize=8192)
 def safe_relative(name: str) -> str:
     r"""Return a relative path that can not leave the folder it is joined to.
 

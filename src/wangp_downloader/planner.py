@@ -260,7 +260,9 @@ def _decide_folder(row: Row, facts: Facts) -> _Decision:
         state = facts.states.get(place)
         if state is not None and state.kind is TargetKind.OTHER:
             # Wan2GP itself looks no further than whether the folder is there.
-            return _Decision(Action.KEEP, f"the folder is in place, its files were not compared ({why})", place)
+            return _Decision(
+                Action.KEEP, f"the folder is in place, its files were not compared ({why})", place
+            )
     return _Decision(Action.BLOCKED, why, row.target, hint="try again with the network up")
 
 

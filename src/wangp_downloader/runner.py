@@ -30,7 +30,7 @@ from wangp_downloader.files import (
 )
 from wangp_downloader.journal import Change, Journal, JournalAction
 from wangp_downloader.library.hashes import HashIndex
-from wangp_downloader.library.link import LinkContext, LinkMode, place_link
+from wangp_downloader.library.link import LinkContext, LinkMode, PlacedLink, check_root, place_link
 from wangp_downloader.paths import redact_url
 from wangp_downloader.remote.client import RemoteClient
 from wangp_downloader.transfer import TransferEngine, TransferRequest, TransferResult
@@ -155,20 +155,22 @@ class Runner:
                 )
                 if digest != file.digest:
                     return None
-            self._place(copy, file, cancel, emit)
+            placed = self._place(copy, file, cancel, emit)
         except CancelledError:
             raise
         except DownloaderError as error:
             return FileResult(file, Outcome.FAILED, error.message, error.hint)
-        return FileResult(file, Outcome.LINKED, verified=True)
+        # A name or another program's record is good enough to link, but is no comparison of bytes.
+        verified = copy.evidence in (Evidence.COMPUTED, Evidence.GUESSED) or placed.mode is LinkMode.COPY
+        return FileResult(file, Outcome.LINKED if placed.made else Outcome.KEPT, verified=verified)
 
-    def _place(self, copy: LocalCopy, file: PlannedFile, cancel: CancelToken, emit: Emit) -> None:
+    def _place(self, copy: LocalCopy, file: PlannedFile, cancel: CancelToken, emit: Emit) -> PlacedLink:
         if file.digest is None or file.size is None:
             raise LinkError(f"{file.target}: nothing is known to compare a link with")
         # A guess was hashed right before this.
         evidence = Evidence.COMPUTED if copy.evidence is Evidence.GUESSED else copy.evidence
         parts = self._parts
-        place_link(
+        return place_link(
             Path(copy.path),
             self._target(file),
             mode=parts.link,
@@ -185,15 +187,15 @@ class Runner:
     def _download(
         self, files: Sequence[PlannedFile], cancel: CancelToken, emit: Emit
     ) -> dict[str, FileResult]:
-        first, twins = _split_twins(files)
+        results = self._refused(files, emit)
+        first, twins = _split_twins(file for file in files if file.target not in results)
         if not first:
-            return {}
+            return results
         known = self._parts.remote.cached([file.remote for file in first if file.remote is not None])
         requests = [self._request(file, known) for file in first]
         answers = {
             answer.key: answer for answer in self._parts.engine.run(requests, cancel=cancel, emit=emit)
         }
-        results = {}
         for file, request in zip(first, requests, strict=True):
             results[file.target] = self._settle(file, request, answers[file.target], cancel, emit)
         for file in twins:
@@ -201,6 +203,18 @@ class Runner:
             results[file.target] = self._link_twin(file, results, first, cancel, emit)
             _announce(results[file.target], emit)
         return results
+
+    def _refused(self, files: Iterable[PlannedFile], emit: Emit) -> dict[str, FileResult]:
+        """Return a failure for each file whose folder leads out of the folders that may be written."""
+        refused = {}
+        roots = [*self._parts.roots, *([self._parts.hub] if self._parts.hub else [])]
+        for file in files:
+            try:
+                check_root(str(self._destination(file)), roots)
+            except LinkError as error:
+                refused[file.target] = FileResult(file, Outcome.FAILED, error.message, error.hint)
+                _announce(refused[file.target], emit)
+        return refused
 
     def _request(self, file: PlannedFile, known: Mapping[RemoteFile, RemoteAnswer]) -> TransferRequest:
         if file.remote is None:
@@ -311,7 +325,9 @@ def _split_twins(files: Iterable[PlannedFile]) -> tuple[list[PlannedFile], list[
     first: dict[Digest | str, PlannedFile] = {}
     twins = []
     for file in files:
-        key: Digest | str = file.digest or file.target
+        # Small git files (configs, tokenizers) are fetched each: a link would save nothing.
+        large = file.digest is not None and file.digest.kind is DigestKind.SHA256
+        key: Digest | str = file.digest if large and file.digest else file.target
         if first.setdefault(key, file) is not file:
             twins.append(file)
     return list(first.values()), twins

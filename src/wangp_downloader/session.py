@@ -7,6 +7,7 @@ terminal. Everything that can take long is lazy, so that a face can show somethi
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import CatalogError, RemoteError, SettingsError
+from wangp_downloader.errors import RemoteError, SettingsError
 from wangp_downloader.events import Emit, ignore
 from wangp_downloader.files import (
     Action,
@@ -124,7 +125,9 @@ class Session:
         """The user's Hugging Face token, or None."""
         from wangp_downloader.remote.token import read_token
 
-        return read_token()
+        # Made-up surroundings (the demo) have no token file of the user's.
+        environ = self.loaded.around.environ
+        return read_token() if environ is os.environ else environ.get("HF_TOKEN")
 
     @cached_property
     def remote(self) -> RemoteClient:
@@ -143,9 +146,7 @@ class Session:
         from wangp_downloader.remote.client import RemoteClient
         from wangp_downloader.remote.options import RemoteOptions
 
-        return RemoteClient(
-            self.metadata_cache, RemoteOptions(endpoint=self.settings.endpoint, offline=True)
-        )
+        return RemoteClient(self.metadata_cache, RemoteOptions(endpoint=self.settings.endpoint, offline=True))
 
     @cached_property
     def library(self) -> Library:
@@ -153,7 +154,9 @@ class Session:
         from wangp_downloader.library.library import Library
         from wangp_downloader.stores import build_stores
 
-        return Library(build_stores(self.settings, self.root, self.write_roots()), self.hashes)
+        return Library(
+            build_stores(self.settings, self.root, self.write_roots(), self.loaded.around), self.hashes
+        )
 
     @cached_property
     def engine(self) -> TransferEngine:
@@ -298,9 +301,9 @@ class Session:
         emit: Emit,
     ) -> Mapping[str, TargetState]:
         places = {place: wanted[row.target] for row in rows for place in row.places}
-        paths = {place: os.path.normpath(self.root / place) for place in places}
+        root = str(self.root)
         found = self.library.inspect_many(
-            [(Path(paths[place]), item) for place, item in places.items()],
+            [(os.path.normpath(os.path.join(root, place)), item) for place, item in places.items()],  # noqa: PTH118 - thousands
             hashing=options.hashing and self.settings.verify == "once",
             trust=self.settings.verify == "trust",
             cancel=cancel,
@@ -319,30 +322,24 @@ class Session:
         return {}
 
     def _disk_needs(self, files: Iterable[PlannedFile], partial: Mapping[str, int]) -> tuple[DiskNeed, ...]:
-        needed: dict[int, int] = {}
-        folders: dict[int, Path] = {}
-        copied = {Action.DOWNLOAD, Action.LINK} if self.settings.link == "copy" else {Action.DOWNLOAD}
+        needed: dict[str, int] = {}
         seen: set[Digest] = set()
+        copied = {Action.DOWNLOAD, Action.LINK} if self.settings.link == "copy" else {Action.DOWNLOAD}
         for file in files:
             if not file.selected or file.action not in copied or file.size is None:
                 continue
-            if file.digest in seen and file.action is Action.DOWNLOAD:
+            if file.digest in seen and self.settings.link != "copy":
                 continue  # fetched once, linked after that
             if file.digest is not None:
                 seen.add(file.digest)
-            folder = _existing_parent(self._destination_folder(file))
-            device = folder.stat().st_dev
-            folders.setdefault(device, folder)
-            needed[device] = needed.get(device, 0) + max(0, file.size - partial.get(file.target, 0))
-        return tuple(
-            DiskNeed(str(folders[device]), need, _free_bytes(folders[device]))
-            for device, need in needed.items()
-        )
+            folder = self._destination_folder(file)
+            needed[folder] = needed.get(folder, 0) + max(0, file.size - partial.get(file.target, 0))
+        return disk_needs(needed)
 
-    def _destination_folder(self, file: PlannedFile) -> Path:
+    def _destination_folder(self, file: PlannedFile) -> str:
         if self._hub is not None and file.action is Action.DOWNLOAD:
-            return self._hub
-        return (self.root / file.target).parent
+            return str(self._hub)
+        return os.path.normpath(os.path.join(self.root, os.path.dirname(file.target)))  # noqa: PTH118, PTH120 - thousands
 
     @property
     def _hub(self) -> Path | None:
@@ -463,15 +460,26 @@ def _stale_warning(answers: Mapping[RemoteFile, RemoteAnswer]) -> tuple[str, ...
     return (f"metadata of {', '.join(stale)} is older than a day and could not be refreshed",)
 
 
+def disk_needs(needed: Mapping[str, int]) -> tuple[DiskNeed, ...]:
+    """Sum up what is needed by file system.
+
+    Args:
+        needed: Absolute folder, which need not exist yet → bytes to be written below it.
+    """
+    sums: dict[int, int] = {}
+    folders: dict[int, Path] = {}
+    for folder, size in needed.items():
+        existing = _existing_parent(Path(folder))
+        device = existing.stat().st_dev
+        folders.setdefault(device, existing)
+        sums[device] = sums.get(device, 0) + size
+    return tuple(
+        DiskNeed(str(folders[device]), size, shutil.disk_usage(folders[device]).free)
+        for device, size in sums.items()
+    )
+
+
 def _existing_parent(folder: Path) -> Path:
-    while not folder.is_dir():
-        if folder == folder.parent:
-            raise CatalogError(f"no part of {folder} exists")
+    while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     return folder
-
-
-def _free_bytes(folder: Path) -> int:
-    import shutil
-
-    return shutil.disk_usage(folder).free

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from wangp_downloader.library.stores.base import Store, StoreKind
 from wangp_downloader.library.stores.detect import StoreSpec, detect_stores, open_store
 from wangp_downloader.settings import Settings
+from wangp_downloader.settings.load import Surroundings
 
 _PREFERENCE = tuple(
     StoreKind(name) for name in ("hub", "folder", "hf-cache", "comfyui", "invokeai", "wan2gp")
@@ -17,7 +17,7 @@ _PREFERENCE = tuple(
 
 
 def build_stores(
-    settings: Settings, wan2gp: Path, write_roots: Sequence[Path], environ: Mapping[str, str] | None = None
+    settings: Settings, wan2gp: Path, write_roots: Sequence[Path], around: Surroundings
 ) -> list[Store]:
     """Return the stores, most preferred first, each place once.
 
@@ -25,14 +25,13 @@ def build_stores(
         settings: The user's settings.
         wan2gp: The Wan2GP folder.
         write_roots: Its checkpoint and lora folders: a file that is needed twice is linked, not fetched twice.
-        environ: Environment variables; this process's own by default.
+        around: Home folder and environment, where applications are looked for.
     """
-    environ = os.environ if environ is None else environ
     specs = [StoreSpec(StoreKind(item.kind), item.path) for item in settings.stores]
     if settings.hub_directory is not None:
         specs.append(StoreSpec(StoreKind.HUB, settings.hub_directory))
     specs += _invokeai(settings)
-    detected = detect_stores(environ, Path.home())
+    detected = detect_stores(around.environ, around.home)
     named = {spec.kind for spec in specs}
     specs += [spec for spec in detected if spec.kind is not StoreKind.INVOKEAI or spec.kind not in named]
     specs.append(StoreSpec(StoreKind.WAN2GP, wan2gp, folders=tuple(_without_tree(write_roots, wan2gp))))

@@ -29,7 +29,9 @@ def remote(name: str) -> RemoteFile:
     return RemoteFile(f"https://huggingface.co/o/r/resolve/main/{name}", "o/r", "main", name)
 
 
-def need(name: str, model: str = "m", *, required: bool = True, choice: str = "m/t", **more: object) -> Requirement:
+def need(
+    name: str, model: str = "m", *, required: bool = True, choice: str = "m/t", **more: object
+) -> Requirement:
     row = Requirement(
         model, Role.TRANSFORMER, remote(name), f"ckpts/{name}", (name,), required=required, choice=choice
     )
@@ -46,7 +48,9 @@ def selected(request: Request, *needs: Requirement) -> list[str]:
     return [row.target for row in select(needs, request, models) if row.selected]
 
 
-def one(state: TargetState | None = None, answer: RemoteAnswer | None = KNOWN, copies: tuple[LocalCopy, ...] = ()) -> PlannedFile:
+def one(
+    state: TargetState | None = None, answer: RemoteAnswer | None = KNOWN, copies: tuple[LocalCopy, ...] = ()
+) -> PlannedFile:
     rows = select([INT8], Request(), ["m"])
     facts = Facts(
         {remote("x_int8"): answer} if answer else {},
@@ -80,7 +84,10 @@ class TestSelect:
     def test_the_shared_set_belongs_to_every_model(self) -> None:
         shared = need("pose", "*", choice="*/pose")
         rows = select([shared, need("pose", "m", choice="m/pose"), INT8], Request(("m",)), ["m"])
-        assert [(row.target, row.models) for row in rows] == [("ckpts/pose", ("*",)), ("ckpts/x_int8", ("m",))]
+        assert [(row.target, row.models) for row in rows] == [
+            ("ckpts/pose", ("*",)),
+            ("ckpts/x_int8", ("m",)),
+        ]
 
     def test_one_row_lists_the_models_that_require_it(self) -> None:
         other = need("x_int8", "other", required=False, choice="other/t")
@@ -110,7 +117,12 @@ class TestSelect:
 class TestDecide:
     def test_nothing_here_is_downloaded(self) -> None:
         file = one()
-        assert (file.action, file.reason, file.size, file.digest) == (Action.DOWNLOAD, "not on this machine", 10, SHA)
+        assert (file.action, file.reason, file.size, file.digest) == (
+            Action.DOWNLOAD,
+            "not on this machine",
+            10,
+            SHA,
+        )
 
     def test_equal_bytes_elsewhere_are_linked(self) -> None:
         copy = LocalCopy("hub", "/hub/y", Evidence.COMPUTED)
@@ -130,7 +142,10 @@ class TestDecide:
     @pytest.mark.parametrize(
         ("state", "words"),
         [
-            (TargetState("/t", TargetKind.FILE, 9, False), "another file stands at its place (9 bytes instead of 10)"),
+            (
+                TargetState("/t", TargetKind.FILE, 9, False),
+                "another file stands at its place (9 bytes instead of 10)",
+            ),
             (TargetState("/t", TargetKind.FILE, 10, False), "same size, other SHA-256"),
             (TargetState("/t", TargetKind.LINK, 9, False, link_to="/x"), "a link to another file"),
             (TargetState("/t", TargetKind.OTHER), "something that is no file"),
@@ -149,7 +164,9 @@ class TestDecide:
         assert "repaired" in file.reason
         assert one(broken).action is Action.DOWNLOAD
 
-    @pytest.mark.parametrize("state", [RemoteState.GATED, RemoteState.MISSING, RemoteState.OFFLINE, RemoteState.FAILED])
+    @pytest.mark.parametrize(
+        "state", [RemoteState.GATED, RemoteState.MISSING, RemoteState.OFFLINE, RemoteState.FAILED]
+    )
     def test_what_can_not_be_had_is_blocked_with_its_reason(self, state: RemoteState) -> None:
         file = one(answer=RemoteAnswer(state, problem="because", hint="do this"))
         assert (file.action, file.reason, file.hint) == (Action.BLOCKED, "because", "do this")
@@ -161,7 +178,9 @@ class TestDecide:
         assert "unverified (no network)" in file.reason
 
     def test_a_local_path_that_is_not_there_is_blocked(self) -> None:
-        rows = select([replace(INT8, remote=None, target="/data/mine.safetensors", also_at=())], Request(), ["m"])
+        rows = select(
+            [replace(INT8, remote=None, target="/data/mine.safetensors", also_at=())], Request(), ["m"]
+        )
         (file,) = decide(rows, Facts())
         assert file.action is Action.BLOCKED
         assert "local file" in file.reason

@@ -7,6 +7,7 @@ A broken file costs that file and a warning.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,9 @@ def read_definitions(tree: Tree, enabled_plugins: Iterable[str] = ()) -> Definit
 
 
 def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    inside = f"{root}{os.sep}"
+    text = str(path)
+    return text[len(inside) :].replace(os.sep, "/") if text.startswith(inside) else text
 
 
 def _definition_files(tree: Tree, plugins: Iterable[str], warnings: list[str]) -> Iterator[Path]:

@@ -6,9 +6,11 @@ Knows folders only as names, and one question about the disk: does this folder e
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from wangp_downloader.errors import CatalogError
@@ -46,6 +48,7 @@ class Locator:
         self._checkpoints = tuple(as_posix(path) for path in checkpoints_paths)
         self._folder_exists = folder_exists
         self._chosen_root: dict[str, str] = {}
+        self._places: dict[tuple[str, str, bool], Place] = {}
 
     def checkpoint(self, relative: str) -> Place:
         """Place a file below the first checkpoint path, found below any of them."""
@@ -62,6 +65,12 @@ class Locator:
             relative: The file's path inside it.
             found_bare: True if Wan2GP also takes the file without the folder, as for text encoders.
         """
+        key = (folder, relative, found_bare)
+        if key not in self._places:  # the same components are needed by many models
+            self._places[key] = self._in_folder(folder, relative, found_bare)
+        return self._places[key]
+
+    def _in_folder(self, folder: str, relative: str, found_bare: bool) -> Place:
         if not folder:
             return self.checkpoint(relative)
         if _is_absolute(folder):
@@ -94,11 +103,13 @@ def as_posix(path: str) -> str:
 
 def join(folder: str, relative: str) -> str:
     """Join two paths with ``/``; a folder ``.`` falls away."""
-    return relative if folder in ("", ".") else posixpath.join(folder, relative)
+    if folder in ("", "."):
+        return relative
+    return relative if relative.startswith("/") else f"{folder.rstrip('/')}/{relative}"
 
 
 def _is_absolute(path: str) -> bool:
-    return PurePath(path).is_absolute()
+    return os.path.isabs(path)  # noqa: PTH117 - thousands of times, and pathlib is slow at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +127,7 @@ class Source:
     in_lora_folder: bool = False
 
 
+@lru_cache(maxsize=8192)  # most URLs stand in several definitions
 def parse_source(text: str, *, lora_folder_allowed: bool = False) -> Source:
     """Take a URL (``url|folder``) or local path of a definition apart.
 

@@ -126,10 +126,14 @@ class _Bars:
                 self._update(event.key, _short(event.key), event.done, event.size, finished=False)
             case FileProgress():
                 self._update(event.key, _short(event.key), event.done, None, finished=False)
+            case _:
+                self._show_later_stage(event)
+
+    def _show_later_stage(self, event: Event) -> None:
+        match event:
             case FileVerifying():
-                self._update(
-                    event.key, f"verifying {_short(event.key)}", event.done, event.size, finished=False
-                )
+                text = f"verifying {_short(event.key)}"
+                self._update(event.key, text, event.done, event.size, finished=False)
             case FileRetrying():
                 self._progress.console.print(_retry_text(event), markup=False, highlight=False)
             case FileFinished():

@@ -184,7 +184,8 @@ KEYS: Mapping[str, Key] = {
             "wan2gp_python",
             _path,
             "a Python program's path",
-            "The Python that runs Wan2GP's handlers when they are asked what they need.\nEmpty: the one that runs this program; it needs none of Wan2GP's packages.",
+            "The Python that runs Wan2GP's handlers when they are asked what they need.\n"
+            "Empty: the one that runs this program; it needs none of Wan2GP's packages.",
             "~/Wan2GP/.venv/bin/python",
         ),
         _key(

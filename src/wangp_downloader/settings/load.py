@@ -30,6 +30,20 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What settings are read from, besides the command line; a value so that tests can make one."""
+
+    home: Path
+    here: Path
+    environ: Mapping[str, str]
+
+    @classmethod
+    def of_process(cls) -> Surroundings:
+        """Return this process's own."""
+        return cls(Path.home(), Path.cwd(), os.environ)
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedSettings:
     """Settings and where each came from.
 
@@ -43,6 +57,7 @@ class LoadedSettings:
         offline: True if the network must not be used (``HF_HUB_OFFLINE`` or ``--offline``).
         carried_over: The old ``config.json`` that values were taken from, or None.
         notes: What the person should know about this, e.g. keys of the old file that mean nothing any more.
+        around: The surroundings they were read in.
     """
 
     settings: Settings
@@ -51,23 +66,10 @@ class LoadedSettings:
     path: Path
     exists: bool
     state_dir: Path
+    around: Surroundings
     offline: bool = False
     carried_over: Path | None = None
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What settings are read from, besides the command line; a value so that tests can make one."""
-
-    home: Path
-    here: Path
-    environ: Mapping[str, str]
-
-    @classmethod
-    def of_process(cls) -> Surroundings:
-        """Return this process's own."""
-        return cls(Path.home(), Path.cwd(), os.environ)
 
 
 def config_path(around: Surroundings, explicit: Path | None = None) -> Path:
@@ -149,6 +151,7 @@ def load_settings(
         path=path,
         exists=path.is_file(),
         state_dir=state_folder(around),
+        around=around,
         offline=offline or is_true(around.environ.get("HF_HUB_OFFLINE", "")),
         carried_over=old,
         notes=tuple(notes),

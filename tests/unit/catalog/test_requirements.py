@@ -23,7 +23,11 @@ def test_high_and_low_noise_transformers_are_required_and_paired(tmp_path: Path)
 
 
 def test_high_and_low_noise_loras_are_paired(tmp_path: Path) -> None:
-    loras = [f"{HUB}/4steps_HIGH_fp16.safetensors", f"{HUB}/4steps_LOW_fp16.safetensors", f"{HUB}/highlight.bin"]
+    loras = [
+        f"{HUB}/4steps_HIGH_fp16.safetensors",
+        f"{HUB}/4steps_LOW_fp16.safetensors",
+        f"{HUB}/highlight.bin",
+    ]
     catalog = read(make_tree(tmp_path, {"m": {"architecture": "t2v", "URLs": HIGH, "loras": loras}}))
     pairs = {row.target: row.pair for row in rows(catalog, "m") if row.role is Role.LORA}
     folder = "loras/wan/4steps"
@@ -39,7 +43,12 @@ def test_references_lead_to_the_other_definitions_list(tmp_path: Path) -> None:
         make_tree(
             tmp_path,
             {
-                "base": {"architecture": "base", "URLs": HIGH, "URLs2": LOW, "preload_URLs": [f"{HUB}/p.bin"]},
+                "base": {
+                    "architecture": "base",
+                    "URLs": HIGH,
+                    "URLs2": LOW,
+                    "preload_URLs": [f"{HUB}/p.bin"],
+                },
                 "child": {"architecture": "base", "URLs": "base", "URLs2": "base", "preload_URLs": "base"},
                 "lost": {"architecture": "base", "URLs": "nowhere"},
             },
@@ -155,7 +164,11 @@ def test_a_source_of_the_users_own_replaces_the_transformer(tmp_path: Path) -> N
 def test_an_existing_folder_decides_the_checkpoint_path(tmp_path: Path) -> None:
     (tmp_path / "second" / "umt5").mkdir(parents=True)
     config = {"checkpoints_paths": ["first", "second"]}
-    model = {"architecture": "t2v", "text_encoder_URLs": [f"{HUB}/e.safetensors"], "text_encoder_folder": "umt5"}
+    model = {
+        "architecture": "t2v",
+        "text_encoder_URLs": [f"{HUB}/e.safetensors"],
+        "text_encoder_folder": "umt5",
+    }
     catalog = read(make_tree(tmp_path, {"m": model}, config=config))
     assert required(catalog, "m") == ["second/umt5/e.safetensors"]
 
@@ -177,7 +190,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("url", "why"), HOSTILE, ids=[why + str(i) for i, (_, why) in enumerate(HOSTILE)])
-def test_hostile_names_are_refused_by_name_and_cost_only_themselves(tmp_path: Path, url: str, why: str) -> None:
+def test_hostile_names_are_refused_by_name_and_cost_only_themselves(
+    tmp_path: Path, url: str, why: str
+) -> None:
     good = f"{HUB}/good_int8.safetensors"
     catalog = read(make_tree(tmp_path, {"bad": {"architecture": "t2v", "URLs": [good, url]}}))
     assert [row.target for row in rows(catalog, "bad")] == ["ckpts/good_int8.safetensors"]
@@ -198,7 +213,10 @@ def test_hostile_names_are_refused_by_name_and_cost_only_themselves(tmp_path: Pa
         ({"URLs": HIGH, "loras": "nowhere"}, "is no model"),
         ({"URLs": HIGH, "VAE_URLs": {"a": 1}}, "should be URLs"),
         ({"URLs": HIGH, "modules": [["x", 1]]}, "should hold URLs"),
-        ({"URLs": HIGH, "loras": [f"{HUB}/l.safetensors"], "architecture": "new"}, "lora folder of architecture"),
+        (
+            {"URLs": HIGH, "loras": [f"{HUB}/l.safetensors"], "architecture": "new"},
+            "lora folder of architecture",
+        ),
     ],
 )
 def test_nonsense_costs_its_own_role(tmp_path: Path, model: dict[str, object], why: str) -> None:

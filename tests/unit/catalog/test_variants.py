@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 from wangp_downloader.catalog.tree import Era
 from wangp_downloader.catalog.variants import choose, dtype_after
 
-T2V = ["x/high_mbf16.safetensors", "x/high_quanto_mbf16_int8.safetensors", "x/high_quanto_mfp16_int8.safetensors"]
+T2V = [
+    "x/high_mbf16.safetensors",
+    "x/high_quanto_mbf16_int8.safetensors",
+    "x/high_quanto_mfp16_int8.safetensors",
+]
 FP8_ONLY = ["x/a_bf16.safetensors", "x/a_fp8.safetensors"]
 INT8_FIRST = ["x/a_quanto_bf16_int8.safetensors", "x/a_bf16.safetensors"]
 BOTH = ["x/a_bf16.safetensors", "x/a_fp8_bf16.safetensors", "x/a_int8.safetensors"]
@@ -27,7 +31,12 @@ BOTH = ["x/a_bf16.safetensors", "x/a_fp8_bf16.safetensors", "x/a_int8.safetensor
         (BOTH, "int8", "fp16", BOTH[2]),
         (BOTH, "fp8", "fp16", BOTH[1]),
         (["x/only_fp8.safetensors"], "bf16", "bf16", "x/only_fp8.safetensors"),
-        (["repo/int8/a.safetensors", "repo/int8/b_int8.safetensors"], "int8", "bf16", "repo/int8/b_int8.safetensors"),
+        (
+            ["repo/int8/a.safetensors", "repo/int8/b_int8.safetensors"],
+            "int8",
+            "bf16",
+            "repo/int8/b_int8.safetensors",
+        ),
         ([], "int8", "bf16", None),
     ],
 )
@@ -60,7 +69,9 @@ def test_earlier_int8_does_not_fall_back_to_fp8() -> None:
     st.sampled_from(["bf16", "fp16"]),
     st.sampled_from(list(Era)),
 )
-def test_the_choice_is_always_one_of_the_variants(urls: list[str], quantization: str, dtype: str, era: Era) -> None:
+def test_the_choice_is_always_one_of_the_variants(
+    urls: list[str], quantization: str, dtype: str, era: Era
+) -> None:
     choice = choose(urls, quantization, dtype, era)
     assert choice in urls if urls else choice is None
 

@@ -125,7 +125,9 @@ def test_a_wrong_key_or_value_is_named_with_its_file(
 
 def test_a_wrong_environment_variable_is_named(around: Surroundings) -> None:
     around = Surroundings(around.home, around.here, {"WANGP_CONNECTIONS": "many"})
-    with pytest.raises(SettingsError, match="environment variable WANGP_CONNECTIONS: expected a whole number"):
+    with pytest.raises(
+        SettingsError, match="environment variable WANGP_CONNECTIONS: expected a whole number"
+    ):
         load(around)
 
 
