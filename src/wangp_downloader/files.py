@@ -176,6 +176,7 @@ class Requirement:
         origin: Where the need comes from, for people (``URLs of t2v_2_2``).
         folder: The folder whose listing gives the files, for a component named by folder; ``remote`` is
             then None and ``target`` is the folder.
+        group: Name of the optional group (accelerator profile, configuration) it belongs to, or empty.
     """
 
     model: str
@@ -188,6 +189,7 @@ class Requirement:
     pair: str | None = None
     origin: str = ""
     folder: RemoteFolder | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +298,7 @@ class PlannedFile:
     source: LocalCopy | None = None
     origins: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     link_to: str | None = None
 
 

@@ -8,6 +8,7 @@ Two steps, so that only what is asked for is looked up in between:
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -42,12 +43,17 @@ class Request:
         variant: Text in the name of the variants to take instead of those that Wan2GP's settings pick;
             ``all`` for every variant; None for Wan2GP's own choice.
         targets: Exactly these targets are selected, whatever the rest says; None to select by the rest.
+        groups: Texts; files of optional groups (accelerator profiles, configurations) whose name contains
+            one of them, in any case, are asked for too.
+        optional: True to list the files of all optional groups, without asking for them.
     """
 
     models: tuple[str, ...] | None = None
     file_patterns: tuple[str, ...] = ()
     variant: str | None = None
     targets: frozenset[str] | None = None
+    groups: tuple[str, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Row:
     pair: str | None
     origins: tuple[str, ...]
     choices: tuple[str, ...]
+    groups: tuple[str, ...] = ()
     is_folder: bool = False
     """True for a whole folder whose files are not known: it could not be listed."""
 
@@ -138,11 +145,27 @@ def _selection(requirements: Sequence[Requirement], request: Request) -> frozens
     """Return the targets that are selected."""
     if request.targets is not None:
         return request.targets
+    grouped = _group_selection(requirements, request.groups)
+    own = [row for row in requirements if not row.group]
     if request.variant is None:
-        return frozenset(row.target for row in requirements if row.required)
+        return grouped | {row.target for row in own if row.required}
     if request.variant == ALL_VARIANTS:
-        return frozenset(row.target for row in requirements)
-    return _variant_selection(requirements, request.variant)
+        return grouped | {row.target for row in own}
+    return grouped | _variant_selection(own, request.variant)
+
+
+def _group_selection(requirements: Iterable[Requirement], groups: Sequence[str]) -> frozenset[str]:
+    grouped = [row for row in requirements if row.group]
+    selected: set[str] = set()
+    for text in groups:
+        found = [row.target for row in grouped if text.lower() in row.group.lower()]
+        if not found:
+            names = sorted({row.group for row in grouped})
+            near = difflib.get_close_matches(text, names, n=3, cutoff=0.2)
+            hint = f"for example: {', '.join(near or names[:3])}" if names else "these models have none"
+            raise UsageError(f"no profile's or configuration's name contains {shorten(text)!r}", hint=hint)
+        selected.update(found)
+    return frozenset(selected)
 
 
 def _variant_selection(requirements: Sequence[Requirement], variant: str) -> frozenset[str]:
@@ -187,11 +210,18 @@ def _row(target: str, needs: Sequence[Requirement], selected: bool) -> Row:
         roles=tuple(dict.fromkeys(need.role for need in meant)),
         required=any(need.required for need in needs),
         selected=selected,
-        pair=next((need.pair for need in meant if need.pair), None),
+        pair=_usual_pair(meant),
         origins=tuple(dict.fromkeys(need.origin for need in needs)),
         choices=tuple(dict.fromkeys(need.choice for need in needs)),
+        groups=tuple(dict.fromkeys(need.group for need in needs if need.group)),
         is_folder=first.folder is not None,
     )
+
+
+def _usual_pair(needs: Iterable[Requirement]) -> str | None:
+    """Return the partner that most models use: a finetune may combine a low-noise file with a high one of its own."""
+    partners = Counter(need.pair for need in needs if need.pair)
+    return partners.most_common(1)[0][0] if partners else None
 
 
 # --- step 2: what to do about each -----------------------------------------------------------------------
@@ -233,6 +263,7 @@ def _planned(row: Row, facts: Facts) -> PlannedFile:
         source=decision.source,
         origins=row.origins,
         choices=row.choices,
+        groups=row.groups,
     )
 
 

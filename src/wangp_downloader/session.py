@@ -232,11 +232,17 @@ class Session:
         cancel = cancel or CancelToken()
         catalog = self.catalog(ask=network, cancel=cancel, emit=emit)
         options = PlanOptions(network, hashing)
-        requirements, unlisted = self._expand(catalog.requirements, options, cancel, emit)
+        optional = catalog.optional() if request.optional or request.groups else None
+        asked = (*catalog.requirements, *(optional.requirements if optional else ()))
+        requirements, unlisted = self._expand(asked, options, cancel, emit)
         rows = select(requirements, request, catalog.models)
         facts = replace(self._facts(rows, options, cancel, emit), unlisted=unlisted)
         files = decide(rows, facts)
-        warnings = (*catalog.warnings, *_stale_warning(facts.answers))
+        warnings = (
+            *catalog.warnings,
+            *(optional.warnings if optional else ()),
+            *_stale_warning(facts.answers),
+        )
         return Plan(files, self._disk_needs(files, facts.partial), warnings)
 
     def _expand(

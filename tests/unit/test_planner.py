@@ -94,6 +94,21 @@ class TestSelect:
         rows = select([INT8, other], Request(), ["m", "other"])
         assert [(row.models, row.required) for row in rows] == [(("m",), True)]
 
+    def test_the_partner_is_the_one_that_most_models_use(self) -> None:
+        needs = [
+            need("low", model, choice=f"{model}/t2", pair=f"ckpts/{high}")
+            for model, high in (("finetune", "own_high"), ("base", "high"), ("child", "high"))
+        ]
+        assert [row.pair for row in select(needs, Request(), ["finetune", "base", "child"])] == ["ckpts/high"]
+
+    def test_optional_groups_are_taken_by_name_only(self) -> None:
+        lora = need("lora", required=False, choice="m/lora", group="qwen/Lightning 4 Steps")
+        assert selected(Request(), INT8, lora) == ["ckpts/x_int8"]
+        assert selected(Request(variant="all"), INT8, lora) == ["ckpts/x_int8"]
+        assert selected(Request(groups=("lightning",)), INT8, lora) == ["ckpts/x_int8", "ckpts/lora"]
+        with pytest.raises(UsageError, match="no profile's or configuration's name"):
+            selected(Request(groups=("turbo",)), INT8, lora)
+
     def test_the_first_remote_file_of_a_target_wins(self) -> None:
         second = need("x_int8", "other", remote=remote("elsewhere/x_int8"))
         rows = select([INT8, second], Request(), ["m", "other"])

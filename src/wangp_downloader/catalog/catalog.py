@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.catalog.definitions import Definition, read_definitions
+from wangp_downloader.catalog.definitions import Definition, plugin_folders, read_definitions
 from wangp_downloader.catalog.knowledge import Knowledge, from_probe, from_table
 from wangp_downloader.catalog.locations import Locator
+from wangp_downloader.catalog.optional import OptionalFiles, read_optional
 from wangp_downloader.catalog.probe.result import HandlerStatus, ProbeResult, Status
 from wangp_downloader.catalog.requirements import ModelNeeds, RequirementRules
 from wangp_downloader.catalog.tree import Tree, open_tree
@@ -59,6 +61,7 @@ class Catalog:
         complete: False while the handlers have not been asked (yet).
         handlers: How each handler was read.
         families: Family id → name for people.
+        optional: Gives the files of accelerator profiles and configurations; some tens of milliseconds.
     """
 
     tree: Tree
@@ -69,6 +72,7 @@ class Catalog:
     complete: bool
     handlers: tuple[HandlerStatus, ...] = ()
     families: Mapping[str, str] | None = None
+    optional: Callable[[], OptionalFiles] = lambda: OptionalFiles((), ())
 
     @property
     def askable(self) -> bool:
@@ -119,11 +123,13 @@ def read_catalog(
     settings_reading = read_wan2gp_settings(tree, gpu_has_bf16)
     settings = settings_reading.settings
     plugins = settings.raw.get("enabled_plugins", [])
-    reading = read_definitions(tree, plugins if isinstance(plugins, list) else [])
+    enabled = plugins if isinstance(plugins, list) else []
+    reading = read_definitions(tree, enabled)
     answered = _ask(tree, reading.definitions, settings, probe, cancel or CancelToken(), emit)
     knowledge = _knowledge(reading.definitions, settings, answered)
     locator = Locator(tree.root, settings.checkpoints_paths)
     rules = RequirementRules(knowledge, settings, locator, tree.era)
+    profile_roots = [folder / "profiles" for folder in (*plugin_folders(tree, enabled, []), tree.root)]
     shared = rules.shared()
     needs = {model.id: rules.of_model(model) for model in knowledge.models.values()}
     return Catalog(
@@ -141,6 +147,7 @@ def read_catalog(
         complete=answered is not None and answered.status is not Status.ABSENT,
         handlers=answered.handlers if answered else (),
         families=answered.families if answered else None,
+        optional=lru_cache(lambda: read_optional(profile_roots, knowledge, rules)),
     )
 
 

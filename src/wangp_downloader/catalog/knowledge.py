@@ -27,6 +27,7 @@ class ModelKnowledge:
         components: Files that only the handler names.
         status: How the handler was read.
         gaps: What is not known, for people; empty if everything is.
+        config_files: Components where a selectable configuration (``key/name``) changes them.
     """
 
     id: str
@@ -36,6 +37,7 @@ class ModelKnowledge:
     components: tuple[FilesDef, ...] = ()
     status: Status = Status.ABSENT
     gaps: tuple[str, ...] = ()
+    config_files: Mapping[str, tuple[FilesDef, ...]] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
@@ -116,6 +118,7 @@ def _asked(
         answer.files,
         answer.status,
         tuple(gaps),
+        answer.config_files,
     )
 
 

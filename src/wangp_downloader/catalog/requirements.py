@@ -87,6 +87,13 @@ class RequirementRules:
         found, problems = self._folder_files(SHARED_MODEL, Role.SHARED, self._knowledge.shared, "shared set")
         return ModelNeeds(tuple(found), tuple(problems))
 
+    def loras_of_profile(self, model: ModelKnowledge, group: str, urls: Sequence[str]) -> list[Requirement]:
+        """Return the loras of an accelerator profile: never required, placed like the model's own."""
+        if model.lora_folder is None:
+            return []
+        rows = self._each(model, Role.LORA, urls, f"profile {group}")
+        return [replace(row, required=False, group=group) for row in _paired_by_name(rows)]
+
     # --- roles -------------------------------------------------------------------------------------------
 
     def _transformers(self, model: ModelKnowledge) -> list[Requirement]:

@@ -16,7 +16,7 @@ from wangp_downloader.cli.document import plan_document, report_document
 from wangp_downloader.cli.options import Shared, open_session, with_shared
 from wangp_downloader.cli.output import print_json
 from wangp_downloader.cli.progress import json_lines, watching
-from wangp_downloader.cli.selection import make_request, selection_options
+from wangp_downloader.cli.selection import Selection, selection_options
 from wangp_downloader.errors import CancelledError
 from wangp_downloader.events import Emit
 from wangp_downloader.files import Action, Plan
@@ -29,10 +29,7 @@ LINK_AND_DOWNLOAD = frozenset({Action.LINK, Action.DOWNLOAD})
 class DownloadOrder:
     """What ``download`` or ``link`` was asked to do."""
 
-    models: tuple[str, ...] = ()
-    every: bool = False
-    patterns: tuple[str, ...] = ()
-    variant: str | None = None
+    selection: Selection
     dry_run: bool = False
     assume_yes: bool = False
     as_json: bool = False
@@ -41,18 +38,15 @@ class DownloadOrder:
 
 
 @click.command("download")
-@selection_options
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", "assume_yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--events", "as_events", is_flag=True, help="One JSON object a line as things happen.")
 @with_shared
+@selection_options
 def command(
     shared: Shared,
-    models: tuple[str, ...],
-    every: bool,
-    patterns: tuple[str, ...],
-    variant: str | None,
+    selection: Selection,
     dry_run: bool,
     assume_yes: bool,
     as_json: bool,
@@ -61,14 +55,12 @@ def command(
     """Bring in what MODELS need: link what is on this machine, download the rest, verified."""
     if as_json and as_events:
         raise click.UsageError("--json and --events exclude each other")
-    return download(
-        shared, DownloadOrder(models, every, patterns, variant, dry_run, assume_yes, as_json, as_events)
-    )
+    return download(shared, DownloadOrder(selection, dry_run, assume_yes, as_json, as_events))
 
 
 def download(shared: Shared, order: DownloadOrder) -> int:
     """Carry an order out, with progress and a summary; return the exit code."""
-    request = make_request(order.models, order.every, order.patterns, order.variant, all_by_default=False)
+    request = order.selection.request(all_by_default=False)
     with open_session(shared) as session, cancel_on_signals() as cancel:
         with _sink(order) as emit:
             plan = session.plan(request, cancel=cancel, emit=emit)

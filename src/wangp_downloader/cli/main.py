@@ -21,12 +21,8 @@ _VERBS = {
     "download": ("download", "Link what is on this machine, download the rest."),
     "link": ("link", "Link what is on this machine; download nothing."),
     "explain": ("explain", "Say why a file is needed, or what a model is made of."),
-    "scan": ("scan", "Look through the stores for files that Wan2GP could use."),
-    "verify": ("verify", "Compare what is in place with what was published."),
-    "undo": ("undo", "Take back links that this program made."),
     "cache": ("cache", "Show or reset what is remembered of the Hub."),
     "config": ("config", "Show or change the settings."),
-    "doctor": ("doctor", "Check the installation and say what is wrong."),
     "demo": ("demo", "Show everything on a small made-up Wan2GP, with no network."),
 }
 
@@ -109,8 +105,10 @@ def _download_legacy(ctx: click.Context, model: str | None, pattern: str | None)
     if not model:
         raise click.UsageError("--cli needs --config MODEL")
     from wangp_downloader.cli.download import DownloadOrder, download
+    from wangp_downloader.cli.selection import Selection
 
-    order = DownloadOrder(models=(model,), patterns=(pattern,) if pattern else (), assume_yes=True)
+    selection = Selection((model,), patterns=(pattern,) if pattern else ())
+    order = DownloadOrder(selection, assume_yes=True)
     ctx.exit(download(ctx.obj, order))
 
 

@@ -9,25 +9,22 @@ from wangp_downloader.cli.document import plan_document
 from wangp_downloader.cli.options import Shared, open_session, with_shared
 from wangp_downloader.cli.output import print_json
 from wangp_downloader.cli.progress import watching
-from wangp_downloader.cli.selection import make_request, selection_options
+from wangp_downloader.cli.selection import Selection, selection_options
 
 
 @click.command("plan")
-@selection_options
 @click.option("--quick", is_flag=True, help="Read no file: take size for proof until it matters.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @with_shared
+@selection_options
 def command(
     shared: Shared,
-    models: tuple[str, ...],
-    every: bool,
-    patterns: tuple[str, ...],
-    variant: str | None,
+    selection: Selection,
     quick: bool,
     as_json: bool,
 ) -> int:
     """Show what MODELS need (all of them by default), what is on this machine, and what would be done."""
-    request = make_request(models, every, patterns, variant, all_by_default=True)
+    request = selection.request(all_by_default=True)
     with open_session(shared) as session, cancel_on_signals() as cancel:
         with watching(quiet=as_json) as emit:
             plan = session.plan(request, hashing=not quick, cancel=cancel, emit=emit)

@@ -2,64 +2,79 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
+from wangp_downloader.cli.options import Shared
 from wangp_downloader.planner import Request
 
-Command = TypeVar("Command", bound=Callable[..., object])
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the selection options said; click's parameters of the same names."""
+
+    models: tuple[str, ...] = ()
+    every: bool = False
+    patterns: tuple[str, ...] = ()
+    variant: str | None = None
+    groups: tuple[str, ...] = ()
+
+    def request(self, *, all_by_default: bool) -> Request:
+        """Turn the options into a request.
+
+        Args:
+            all_by_default: True if no model at all means all of them.
+
+        Raises:
+            click.UsageError: Both or neither of MODELS and ``--all``, or an empty text.
+        """
+        if self.models and self.every:
+            raise click.UsageError("give models or --all, not both")
+        if not self.models and not self.every and not all_by_default:
+            raise click.UsageError("name a model, or use --all (wangp-dl list shows the models)")
+        if not all((*self.patterns, *self.groups)) or self.variant == "":
+            raise click.UsageError("--file, --variant and --with need a text")
+        models = tuple(dict.fromkeys(self.models)) or None
+        return Request(models, self.patterns, self.variant, groups=self.groups)
 
 
-def selection_options(command: Command) -> Command:
-    """Add MODELS, ``--all``, ``--file`` and ``--variant`` to a verb."""
-    for option in reversed(
-        (
-            click.argument("models", nargs=-1, metavar="[MODEL]..."),
-            click.option("--all", "every", is_flag=True, help="All models."),
-            click.option(
-                "--file",
-                "patterns",
-                multiple=True,
-                metavar="PATTERN",
-                help="Only files whose name contains PATTERN.",
-            ),
-            click.option(
-                "--variant",
-                metavar="NAME",
-                help="Instead of the variants Wan2GP's settings pick: those whose name contains NAME, or all.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+_OPTIONS = (
+    click.argument("models", nargs=-1, metavar="[MODEL]..."),
+    click.option("--all", "every", is_flag=True, help="All models."),
+    click.option(
+        "--file", "patterns", multiple=True, metavar="PATTERN", help="Only files whose name contains PATTERN."
+    ),
+    click.option(
+        "--variant",
+        metavar="NAME",
+        help="Instead of the variants Wan2GP's settings pick: those whose name contains NAME, or all.",
+    ),
+    click.option(
+        "--with",
+        "groups",
+        multiple=True,
+        metavar="NAME",
+        help="Also the accelerator profiles and configurations whose name contains NAME.",
+    ),
+)
+_NAMES = ("models", "every", "patterns", "variant", "groups")
 
 
-def make_request(
-    models: tuple[str, ...],
-    every: bool,
-    patterns: tuple[str, ...],
-    variant: str | None,
-    *,
-    all_by_default: bool,
-) -> Request:
-    """Turn the options into a request.
+def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add MODELS, ``--all``, ``--file``, ``--variant`` and ``--with`` to a verb.
 
-    Args:
-        models: Ids; may be empty.
-        every: ``--all``.
-        patterns: ``--file``.
-        variant: ``--variant``.
-        all_by_default: True if no model at all means all of them.
-
-    Raises:
-        click.UsageError: Both or neither of MODELS and ``--all``.
+    The verb gets them as its second argument, a :class:`Selection`, after the shared options.
     """
-    if models and every:
-        raise click.UsageError("give models or --all, not both")
-    if not models and not every and not all_by_default:
-        raise click.UsageError("name a model, or use --all (wangp-dl list shows the models)")
-    if any(not pattern for pattern in patterns) or variant == "":
-        raise click.UsageError("--file and --variant need a text")
-    return Request(tuple(dict.fromkeys(models)) or None, patterns, variant)
+
+    @functools.wraps(command)
+    def wrapped(shared: Shared, /, **options: Any) -> Any:
+        selection = Selection(**{name: options.pop(name) for name in _NAMES})
+        return command(shared, selection, **options)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped

@@ -1,0 +1,88 @@
+"""The program killed at any moment, started again, ends with the right bytes and never shows wrong ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import BASE, World
+from tests.unit.catalog.trees import make_tree
+from wangp_downloader.demo.hub_content import Generated
+
+SIZE = 24 * 1024 * 1024
+KILLS = 10
+
+
+def start(world: World, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "wangp_downloader", *arguments]
+    return subprocess.Popen(command, cwd=world.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@pytest.fixture
+def big(world: World) -> dict[str, str]:
+    """Two generated files and their hashes, by target."""
+    names = ["big_high_int8.safetensors", "big_low_int8.safetensors"]
+    high, low = ([f"{BASE}/{name}"] for name in names)
+    make_tree(world.tree, {"big": {"architecture": "t2v_2_2", "URLs": high, "URLs2": low}})
+    contents = [
+        world.hub.add_file("org/name", name, Generated(SIZE, seed)) for seed, name in enumerate(names)
+    ]
+    return {f"ckpts/{name}": content.sha256 for name, content in zip(names, contents, strict=True)}
+
+
+def finished(world: World, hashes: dict[str, str]) -> dict[str, bool]:
+    """For each target that is there: whether it is whole and right."""
+    paths = {target: world.tree / target for target in hashes}
+    return {
+        target: hashlib.sha256(path.read_bytes()).hexdigest() == hashes[target]
+        for target, path in paths.items()
+        if path.exists()
+    }
+
+
+def test_killed_ten_times_it_still_ends_right(world: World, big: dict[str, str]) -> None:
+    chance = random.Random(7)
+    for _ in range(KILLS):
+        process = start(world, "download", "big", "--limit", "8000")
+        assert process.stderr is not None
+        deadline = time.monotonic() + chance.uniform(0.1, 1.2)
+        with process.stderr:
+            while process.poll() is None and time.monotonic() < deadline:
+                # The clock of the kill, not a wait for something to happen.
+                time.sleep(0.01)
+            process.kill()
+            process.wait()
+        assert all(finished(world, big).values())
+    result = world.run("download", "big", "--json")
+    assert result.code == 0
+    assert finished(world, big) == dict.fromkeys(big, True)
+    assert not [path for path in (world.tree / "ckpts").iterdir() if ".part" in path.name]
+    received = world.hub.bytes_sent("big_", listener="cdn")
+    assert received < 2 * SIZE * 2.5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_politely_and_the_part_is_kept(
+    world: World, big: dict[str, str], number: int
+) -> None:
+    process = start(world, "download", "big", "--limit", "4000")
+    assert world.hub.wait_for_request("big_high", timeout_s=20)
+    folder = world.tree / "ckpts"
+    deadline = time.monotonic() + 20
+    while not list(Path(folder).glob(".*.part")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"the same command goes on from there" in error
+    assert list(folder.glob(".*.part"))
+    assert finished(world, big) == {}
