@@ -118,8 +118,8 @@ class Database:
             if self._is_current():
                 return
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-                raise
+            if isinstance(error, sqlite3.OperationalError):
+                raise  # locked, not to be opened, disk trouble: the file itself is not at fault
             self._set_aside(f"it is damaged ({error})")
             self._is_current()
 

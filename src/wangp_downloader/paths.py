@@ -81,8 +81,11 @@ def shorten(text: str, limit: int = 120) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Return ``url`` without user, password, query and fragment: safe to show and to log."""
-    parts = urlsplit(url)
+    """Return ``url`` without user, password, query and fragment: safe to show and to log. Never raises."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return shorten(url.partition("?")[0].rpartition("@")[2], 300)
     host = parts.netloc.rpartition("@")[2]
     return shorten(urlunsplit((parts.scheme, host, parts.path, "", "")), 300)
 

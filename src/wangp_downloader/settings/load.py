@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ from wangp_downloader.settings.keys import KEYS, Key, Settings
 
 APP_NAME = "wangp-downloader"
 MAX_CONFIG_BYTES = 1024 * 1024
+_PLATFORM: str = sys.platform
 
 
 class Origin(StrEnum):
@@ -90,9 +92,7 @@ def state_folder(around: Surroundings) -> Path:
 
 def _user_folder(kind: str, around: Surroundings) -> Path:
     # On Linux the two XDG variables are all there is to it: platformdirs is only asked elsewhere.
-    import sys  # noqa: PLC0415
-
-    if sys.platform.startswith("linux"):
+    if _PLATFORM.startswith("linux"):
         variable, default = {
             "config": ("XDG_CONFIG_HOME", ".config"),
             "state": ("XDG_STATE_HOME", ".local/state"),
