@@ -128,8 +128,11 @@ def read_catalog(
     answered = _ask(tree, reading.definitions, settings, probe, cancel or CancelToken(), emit)
     knowledge = _knowledge(reading.definitions, settings, answered)
     locator = Locator(tree.root, settings.checkpoints_paths)
-    rules = RequirementRules(knowledge, settings, locator, tree.era)
-    profile_roots = [folder / "profiles" for folder in (*plugin_folders(tree, enabled, []), tree.root)]
+    rules = RequirementRules(knowledge, settings, locator, tree)
+    profile_roots = [
+        *(plugin.profiles for plugin in plugin_folders(tree, enabled, [])),
+        tree.root / "profiles",
+    ]
     shared = rules.shared()
     needs = {model.id: rules.of_model(model) for model in knowledge.models.values()}
     return Catalog(

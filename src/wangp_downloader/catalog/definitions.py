@@ -15,7 +15,7 @@ from typing import Any
 
 from wangp_downloader.catalog.tree import Tree
 from wangp_downloader.errors import CatalogError
-from wangp_downloader.paths import shorten
+from wangp_downloader.paths import safe_relative, shorten
 
 MAX_DEFINITION_BYTES = 16 * 1024 * 1024
 """The largest real one has 9 KB; anything above this is no definition."""
@@ -85,8 +85,8 @@ def _relative(path: Path, root: Path) -> str:
 def _definition_files(tree: Tree, plugins: Iterable[str], warnings: list[str]) -> Iterator[Path]:
     # Wan2GP sorts all paths as text: a plugin's are absolute and come first, so that a core definition of the
     # same id overrides it; finetunes come last.
-    for folder in plugin_folders(tree, plugins, warnings):
-        yield from _json_files(folder / "defaults", warnings)
+    for plugin in plugin_folders(tree, plugins, warnings):
+        yield from _json_files(plugin.defaults, warnings)
     for name in ("defaults", "finetunes"):
         yield from _json_files(tree.root / name, warnings)
 
@@ -103,21 +103,44 @@ def _json_files(folder: Path, warnings: list[str]) -> list[Path]:
         return []
 
 
-def plugin_folders(tree: Tree, enabled: Iterable[str], warnings: list[str]) -> list[Path]:
-    """Return the folders of enabled plugins that bring definitions, sorted by path.
+@dataclass(frozen=True, slots=True)
+class PluginFolders:
+    """Where an enabled plugin keeps its definitions and its accelerator profiles."""
 
-    A plugin is a folder in ``plugins/`` with ``__init__.py`` or ``plugin.py``; its ``plugin_info.json`` says
-    whether it has model handlers or definitions.
+    defaults: Path
+    profiles: Path
+
+
+def plugin_folders(tree: Tree, enabled: Iterable[str], warnings: list[str]) -> list[PluginFolders]:
+    """Return the folders of enabled plugins that bring models, sorted by path.
+
+    A plugin is a folder in ``plugins/``; its ``plugin_info.json`` names ``model_handlers``, ``defaults`` and
+    ``profiles``, and without one of them Wan2GP leaves it out (``shared/utils/plugins.py``).
     """
-    folders = []
+    found = []
     for name in enabled:
         if not isinstance(name, str) or not name or "/" in name or "\\" in name or name.startswith("."):
             warnings.append(f"enabled_plugins: {shorten(repr(name))} is no plugin folder's name")
             continue
         folder = tree.root / "plugins" / name
-        if (folder / "plugin_info.json").is_file() and (folder / "defaults").is_dir():
-            folders.append(folder)
-    return sorted(folders)
+        try:
+            found += _plugin_folders_of(folder)
+        except CatalogError as error:
+            warnings.append(f"plugins/{name}/plugin_info.json: {error.message}; its models are left out")
+    return sorted(found, key=lambda plugin: plugin.defaults)
+
+
+def _plugin_folders_of(folder: Path) -> list[PluginFolders]:
+    if not (folder / "plugin_info.json").is_file():
+        return []
+    info = _read_json(folder / "plugin_info.json")
+    if not isinstance(info, dict) or not info.get("model_handlers"):
+        return []
+    names = [info.get(key) for key in ("defaults", "profiles")]
+    defaults, profiles = (
+        folder / safe_relative(name) if isinstance(name, str) and name else None for name in names
+    )
+    return [PluginFolders(defaults, profiles)] if defaults and profiles else []
 
 
 def _read_layer(path: Path) -> Mapping[str, Any]:

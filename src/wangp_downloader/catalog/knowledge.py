@@ -5,7 +5,7 @@ One shape for both, so that the rules in :mod:`requirements` need not ask where 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +59,21 @@ class ModelKnowledge:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Models by id, and the shared set."""
+    """Models by id, and what belongs to no single one.
+
+    Attributes:
+        models: By id.
+        dtypes: Architecture → the data type it always uses, where it has one.
+        shared: The set that every model needs.
+        gaps: What is not known, for people.
+        modules: Module id → URLs of its variants, in versions where handlers name modules.
+    """
 
     models: Mapping[str, ModelKnowledge]
     dtypes: Mapping[str, str] = field(default_factory=dict)
     shared: tuple[FilesDef, ...] = ()
     gaps: tuple[str, ...] = ()
+    modules: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def fields(self) -> dict[str, Mapping[str, Any]]:
@@ -84,7 +93,7 @@ def from_probe(
         )
     dtypes = _dtypes(models, probe) if probe.rules.dtype_key else {}
     gaps = [f"the shared set is unknown: {probe.shared_error}"] if probe.shared_error else []
-    return Knowledge(models, dtypes, probe.shared, (*gaps, *probe.warnings))
+    return Knowledge(models, dtypes, probe.shared, (*gaps, *probe.warnings), probe.module_urls)
 
 
 def from_table(definitions: Mapping[str, Definition], settings: Wan2GPSettings) -> Knowledge:

@@ -14,7 +14,7 @@ from wangp_downloader.catalog.knowledge import Knowledge, ModelKnowledge
 from wangp_downloader.catalog.locations import Locator, Place, Source, join, parse_source
 from wangp_downloader.catalog.probe.result import FilesDef
 from wangp_downloader.catalog.references import module_variants, owner, resolve_list, urls_only
-from wangp_downloader.catalog.tree import Era
+from wangp_downloader.catalog.tree import Tree
 from wangp_downloader.catalog.variants import choose, dtype_after
 from wangp_downloader.catalog.wan2gp_settings import Wan2GPSettings
 from wangp_downloader.errors import CatalogError
@@ -50,15 +50,16 @@ class RequirementRules:
         knowledge: All models; references lead from one to the other.
         settings: Wan2GP's own settings.
         locator: Where files belong.
-        era: Which selection rule the tree follows.
+        tree: The tree, for the rules of its version.
     """
 
-    def __init__(self, knowledge: Knowledge, settings: Wan2GPSettings, locator: Locator, era: Era) -> None:
+    def __init__(self, knowledge: Knowledge, settings: Wan2GPSettings, locator: Locator, tree: Tree) -> None:
         self._knowledge = knowledge
         self._fields = knowledge.fields
         self._settings = settings
         self._locator = locator
-        self._era = era
+        self._era = tree.era
+        self._loras_in_checkpoints = tree.loras_in_checkpoints
         self._refused: list[str] = []
 
     def of_model(self, model: ModelKnowledge) -> ModelNeeds:
@@ -129,10 +130,6 @@ class RequirementRules:
 
     def _loras(self, model: ModelKnowledge) -> list[Requirement]:
         urls = urls_only(resolve_list(self._fields, model.id, "loras"), "loras")
-        if not urls:
-            return []
-        if model.lora_folder is None:
-            raise CatalogError(f"the lora folder of architecture {model.architecture!r} is not known")
         rows = self._each(model, Role.LORA, urls, self._origin(model, "loras"))
         return _paired_by_name(rows)
 
@@ -150,7 +147,8 @@ class RequirementRules:
         return found
 
     def _module(self, model: ModelKnowledge, item: Any, number: int) -> list[Requirement]:
-        variants = module_variants(self._fields, item)
+        known = self._knowledge.modules.get(item) if isinstance(item, str) else None
+        variants = list(known) if known is not None else module_variants(self._fields, item)
         key, origin = f"{model.id}/module{number}", f"modules of {model.id}"
         if isinstance(item, str):
             origin += f" → modules of {shorten(item, 60)}"
@@ -240,6 +238,8 @@ class RequirementRules:
         return self._locator.checkpoint(source.relative)
 
     def _place_lora(self, model: ModelKnowledge, source: Source) -> Place:
+        if self._loras_in_checkpoints:
+            return self._locator.checkpoint(source.relative)
         if model.lora_folder is None:
             raise CatalogError(f"the lora folder of architecture {model.architecture!r} is not known")
         return self._locator.in_lora_folder(model.lora_folder, source.relative)

@@ -39,6 +39,7 @@ class Tree:
         era: Which selection rule applies; the newest if the folder holds no program.
         has_program: True if ``wgp.py`` is there, so that its handlers can be asked.
         default_checkpoints: ``checkpoints_paths`` where the user's settings name none.
+        loras_in_checkpoints: True for versions of July 2025, which fetch a definition's loras to ``ckpts``.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class Tree:
     era: Era
     has_program: bool
     default_checkpoints: tuple[str, ...] = ("ckpts", ".")
+    loras_in_checkpoints: bool = False
 
 
 def open_tree(root: Path) -> Tree:
@@ -77,6 +79,7 @@ def open_tree(root: Path) -> Tree:
         _era_of(source),
         has_program=True,
         default_checkpoints=("ckpts", ".") if "checkpoints_paths" in source else ("ckpts",),
+        loras_in_checkpoints=_loras_in_checkpoints(source),
     )
 
 
@@ -93,3 +96,9 @@ def _era_of(source: str) -> Era:
     if "quant_tokens" in source:
         return Era.TOKENS
     return Era.FIRST
+
+
+def _loras_in_checkpoints(source: str) -> bool:
+    _, found, rest = source.partition("\ndef download_models(")
+    body = rest.partition("\ndef ")[0]
+    return bool(found) and "loras" in body and "lora_dir" not in body

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.unit.catalog.trees import HUB, make_tree, read, required, rows
+from wangp_downloader.catalog.tree import Era, open_tree
 from wangp_downloader.files import Role
 
 HIGH = [f"{HUB}/m_high_mbf16.safetensors", f"{HUB}/m_high_quanto_mbf16_int8.safetensors"]
@@ -258,3 +260,43 @@ def test_unknown_components_are_said(tmp_path: Path) -> None:
     catalog = read(make_tree(tmp_path, {"m": {"URLs": HIGH}}))
     assert not catalog.complete
     assert any("handlers were not asked" in warning for warning in catalog.warnings)
+
+
+@pytest.mark.parametrize(
+    ("program", "era", "checkpoints", "loras_in_checkpoints"),
+    [
+        ("quant_order = []\nx = 'checkpoints_paths'", Era.ORDERED, ("ckpts", "."), False),
+        ("quant_tokens = []\nx = 'checkpoints_paths'", Era.TOKENS, ("ckpts", "."), False),
+        ("sub_choices = []", Era.FIRST, ("ckpts",), False),
+        ("\ndef download_models(a):\n    loras = 1\n\ndef x(): lora_dir", Era.FIRST, ("ckpts",), True),
+        ("\ndef download_models(a):\n    loras = lora_dir\n", Era.FIRST, ("ckpts",), False),
+    ],
+)
+def test_the_version_of_a_tree_is_read_from_its_program(
+    tmp_path: Path, program: str, era: Era, checkpoints: tuple[str, ...], loras_in_checkpoints: bool
+) -> None:
+    (tmp_path / "wgp.py").write_text(f'WanGP_version = "9.1"\n{program}\n', encoding="utf-8")
+    tree = open_tree(tmp_path)
+    assert (tree.version, tree.era, tree.default_checkpoints) == ("9.1", era, checkpoints)
+    assert tree.loras_in_checkpoints is loras_in_checkpoints
+
+
+def test_plugins_that_are_switched_on_bring_definitions(tmp_path: Path) -> None:
+    root = make_tree(
+        tmp_path,
+        {"both": {"name": "core", "URLs": HIGH}},
+        config={"enabled_plugins": ["good", "off", "../x", "bad"]},
+    )
+    for name, info in {
+        "good": {"model_handlers": ["h"], "defaults": "my_defs", "profiles": "p"},
+        "off": {"defaults": "my_defs"},
+        "bad": {"model_handlers": ["h"], "defaults": "../../x", "profiles": "p"},
+        "not_enabled": {"model_handlers": ["h"], "defaults": "my_defs", "profiles": "p"},
+    }.items():
+        make_tree(root / "plugins" / name / "t", {f"of_{name}": {"URLs": HIGH}, "both": {"name": "plugin"}})
+        (root / "plugins" / name / "t" / "defaults").rename(root / "plugins" / name / "my_defs")
+        (root / "plugins" / name / "plugin_info.json").write_text(json.dumps(info), encoding="utf-8")
+    catalog = read(root)
+    assert list(catalog.models) == ["both", "of_good"]
+    assert catalog.models["both"].name == "core"
+    assert sum("plugin" in warning for warning in catalog.warnings) == 2

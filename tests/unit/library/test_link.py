@@ -164,7 +164,7 @@ def test_a_folder_doubled_under_another_device_number_is_put_back(
     (place.root / "sub").symlink_to(place.source.parent)
     double = place.root / "sub" / place.source.name
     monkeypatch.setattr("wangp_downloader.library.link._has_wanted", lambda *_: False)
-    monkeypatch.setattr("wangp_downloader.library.link._check_root", lambda *_: None)
+    monkeypatch.setattr("wangp_downloader.library.link.check_root", lambda *_: None)
     with pytest.raises(LinkError, match="left as it was"):
         place.link(mode, target=double, replace_proven=True)
 
