@@ -33,8 +33,9 @@ from wangp_downloader.files import (
     TargetState,
     Wanted,
 )
+from wangp_downloader.limits import LimitKeeper, LimitRule
 from wangp_downloader.planner import Facts, Request, Row, decide, select
-from wangp_downloader.settings import LoadedSettings, Settings
+from wangp_downloader.settings import LoadedSettings, Origin, Settings
 
 if TYPE_CHECKING:
     from wangp_downloader.catalog.catalog import Catalog, ModelInfo
@@ -77,7 +78,7 @@ class Session:
         self._emit = emit
         self._catalog: Catalog | None = None
         self._catalog_lock = threading.Lock()
-        self._limit_bytes_per_s = loaded.settings.limit_bytes_per_s
+        self._limit = _limit_rule(loaded)
 
     @classmethod
     def open(cls, loaded: LoadedSettings, *, emit: Emit = ignore) -> Session:
@@ -165,7 +166,7 @@ class Session:
 
         options = TransferOptions(
             connections=self.settings.connections,
-            limit_bytes_per_s=self._limit_bytes_per_s,
+            limit_bytes_per_s=self._limit.fixed_bytes_per_s,
             state_dir=self.loaded.state_dir,
         )
         return TransferEngine(options)
@@ -402,7 +403,8 @@ class Session:
             engine=self.engine,
         )
         try:
-            return Runner(parts).run(plan, actions=actions, cancel=cancel, emit=emit)
+            with LimitKeeper(lambda: self._limit, self.engine.set_limit) as keeper:
+                return Runner(parts).run(plan, actions=actions, cancel=cancel, emit=keeper.watch(emit))
         finally:
             journal.close()
 
@@ -412,8 +414,8 @@ class Session:
         return not root.is_dir() and not any(path == self.root for path in self.write_roots())
 
     def set_limit(self, bytes_per_s: float | None) -> None:
-        """Change the limit of all transfers together, at once; None for no limit."""
-        self._limit_bytes_per_s = bytes_per_s
+        """Change the limit of all transfers together, at once; None for no limit. Ends a timetable or share."""
+        self._limit = LimitRule(bytes_per_s)
         if "engine" in self.__dict__:
             self.engine.set_limit(bytes_per_s)
 
@@ -445,6 +447,14 @@ class Session:
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()
+
+
+def _limit_rule(loaded: LoadedSettings) -> LimitRule:
+    settings = loaded.settings
+    # A limit given for this run wins over the timetable of the file.
+    given = loaded.origins["bandwidth_limit_kb"] in (Origin.COMMAND_LINE, Origin.ENVIRONMENT)
+    schedule = None if given else settings.bandwidth_schedule
+    return LimitRule(settings.limit_bytes_per_s, schedule, settings.limit_share)
 
 
 def _wanted(row: Row, answers: Mapping[RemoteFile, RemoteAnswer]) -> Wanted | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from wangp_downloader.settings.schedule import Schedule, parse_schedule
+
 DEFAULT_ENDPOINT = "https://huggingface.co"
 STORE_KINDS = ("folder", "hub", "hf-cache", "invokeai", "comfyui")
 
@@ -34,13 +36,14 @@ class Settings:
     """All settings, checked; each attribute is the key of the same name in ``docs/configuration.md``.
 
     Paths are absolute; None where nothing is set and nothing was found. ``bandwidth_limit_kb`` is in KB/s,
-    1 KB = 1024 bytes, 0 for no limit.
+    1 KB = 1024 bytes, 0 for no limit, or a share of the line as text (``"80%"``).
     """
 
     wan2gp_directory: Path | None = None
     wan2gp_python: Path | None = None
     hub_directory: Path | None = None
-    bandwidth_limit_kb: float = 0
+    bandwidth_limit_kb: float | str = 0
+    bandwidth_schedule: Schedule | None = None
     invokeai_db: Path | None = None
     invokeai_models_dir: Path | None = None
     stores: tuple[StoreSetting, ...] = ()
@@ -52,8 +55,15 @@ class Settings:
 
     @property
     def limit_bytes_per_s(self) -> float | None:
-        """The bandwidth limit in bytes per second, None for no limit."""
-        return self.bandwidth_limit_kb * 1024 or None
+        """The fixed bandwidth limit in bytes per second, None for no limit or one that is a share."""
+        limit = self.bandwidth_limit_kb
+        return None if isinstance(limit, str) else limit * 1024 or None
+
+    @property
+    def limit_share(self) -> float | None:
+        """The part of the measured line that may be used, 0 to 1, or None."""
+        limit = self.bandwidth_limit_kb
+        return float(limit.removesuffix("%")) / 100 if isinstance(limit, str) else None
 
 
 Parser = Callable[[Any, Path], Any]
@@ -110,9 +120,14 @@ def _number(value: Any) -> float:
     return int(number) if number.is_integer() else number
 
 
-def _limit(value: Any, _: Path) -> float:
+def _limit(value: Any, _: Path) -> float | str:
     if value is None or value == "":
         return 0
+    if isinstance(value, str) and value.strip().endswith("%"):
+        share = _number(value.strip().removesuffix("%"))
+        if not 0 < share <= 100:
+            raise ValueError
+        return f"{share}%"
     try:
         number = _number(value)
     except (TypeError, OverflowError) as error:
@@ -120,6 +135,14 @@ def _limit(value: Any, _: Path) -> float:
     if not 0 <= number < 1e12:
         raise ValueError
     return number
+
+
+def _schedule(value: Any, _: Path) -> Schedule | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError
+    return parse_schedule(value)
 
 
 def _connections(value: Any, _: Path) -> int:
@@ -198,9 +221,18 @@ KEYS: Mapping[str, Key] = {
         _key(
             "bandwidth_limit_kb",
             _limit,
-            "a number of KB/s, 0 for no limit",
-            "Download limit in KB/s (1 KB = 1024 bytes) over all downloads together; 0: no limit.",
+            "a number of KB/s, 0 for no limit, or a share of the line such as 80%",
+            "Download limit in KB/s (1 KB = 1024 bytes) over all downloads together; 0: no limit.\n"
+            "Or a share of the line, which is measured for some seconds now and again: 80%.",
             "0",
+        ),
+        _key(
+            "bandwidth_schedule",
+            _schedule,
+            "a timetable such as '08:00,512k 19:00,10M 23:00,off'",
+            "Other limits at other hours: [WEEKDAY-]HH:MM,LIMIT ... with k, M or off; each holds until the next.\n"
+            "A limit on the command line or in the environment wins over it.",
+            "Mon-08:00,512k Fri-19:00,off",
         ),
         _key(
             "invokeai_db",

@@ -12,6 +12,7 @@ from typing import Any
 from wangp_downloader.errors import SettingsError
 from wangp_downloader.settings.keys import KEYS, Settings, StoreSetting
 from wangp_downloader.settings.load import LoadedSettings, Origin, parse_value, read_yaml, unknown_key
+from wangp_downloader.settings.schedule import Schedule
 
 _HEAD = """\
 # WanGP Smart Model Downloader: settings.
@@ -130,7 +131,7 @@ def _uncomment(original: str, name: str, value: Any) -> str | None:
 
 def plain(value: Any) -> Any:
     """Return a checked value as YAML and JSON know it."""
-    if isinstance(value, Path):
+    if isinstance(value, Path | Schedule):
         return str(value)
     if isinstance(value, StoreSetting):
         return {"kind": value.kind, "path": str(value.path)}
