@@ -7,59 +7,45 @@ terminal. Everything that can take long is lazy, so that a face can show somethi
 from __future__ import annotations
 
 import os
-import shutil
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import RemoteError, SettingsError
+from wangp_downloader.errors import SettingsError
 from wangp_downloader.events import Emit, ignore
 from wangp_downloader.files import (
     Action,
-    Digest,
-    DiskNeed,
-    LocalCopy,
     Plan,
-    PlannedFile,
-    RemoteAnswer,
-    RemoteFile,
-    RemoteFolder,
-    Requirement,
-    TargetKind,
-    TargetState,
-    Wanted,
 )
 from wangp_downloader.limits import LimitKeeper, LimitRule
-from wangp_downloader.planner import Facts, Request, Row, decide, select
+from wangp_downloader.planner import Request, decide, select
+from wangp_downloader.planning import (
+    FactFinder,
+    PlanOptions,
+    ScanResult,
+    Sources,
+    UsableFile,
+    stale_warning,
+    wanted_of,
+)
 from wangp_downloader.settings import LoadedSettings, Origin, Settings
 
 if TYPE_CHECKING:
     from wangp_downloader.catalog.catalog import Catalog, ModelInfo
+    from wangp_downloader.journal import Entry, Journal
     from wangp_downloader.library.hashes import HashIndex
     from wangp_downloader.library.library import Library
+    from wangp_downloader.library.undo import Undone
     from wangp_downloader.remote.cache import CacheInfo, MetadataCache
     from wangp_downloader.remote.client import RemoteClient
     from wangp_downloader.runner import Report
     from wangp_downloader.transfer import TransferEngine
 
 __all__ = ["Request", "Session"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """How much may be done to answer.
-
-    Attributes:
-        network: False to use only cached metadata.
-        hashing: False to read no file: candidates and unchecked targets stay guesses.
-    """
-
-    network: bool = True
-    hashing: bool = True
 
 
 class Session:
@@ -210,6 +196,7 @@ class Session:
         *,
         network: bool = True,
         hashing: bool = True,
+        rehash: bool = False,
         cancel: CancelToken | None = None,
         emit: Emit = ignore,
     ) -> Plan:
@@ -219,6 +206,7 @@ class Session:
             request: Which files are meant.
             network: False to use only cached metadata and handler answers.
             hashing: False to read no file's content.
+            rehash: True to hash every file in place, whatever the settings trust.
             cancel: Stops it.
             emit: Told of the progress.
 
@@ -232,121 +220,39 @@ class Session:
         """
         cancel = cancel or CancelToken()
         catalog = self.catalog(ask=network, cancel=cancel, emit=emit)
-        options = PlanOptions(network, hashing)
+        finder = FactFinder(self._sources(), PlanOptions(network, hashing, rehash), cancel, emit)
         optional = catalog.optional() if request.optional or request.groups else None
         asked = (*catalog.requirements, *(optional.requirements if optional else ()))
-        requirements, unlisted = self._expand(asked, options, cancel, emit)
+        requirements, unlisted = finder.expand(asked)
         rows = select(requirements, request, catalog.models)
-        facts = replace(self._facts(rows, options, cancel, emit), unlisted=unlisted)
+        facts = replace(finder.facts(rows), unlisted=unlisted)
         files = decide(rows, facts)
-        warnings = (
-            *catalog.warnings,
-            *(optional.warnings if optional else ()),
-            *_stale_warning(facts.answers),
-        )
-        return Plan(files, self._disk_needs(files, facts.partial), warnings)
+        optional_warnings = optional.warnings if optional else ()
+        warnings = (*catalog.warnings, *optional_warnings, *stale_warning(facts.answers))
+        return Plan(files, finder.disk_needs(files, facts.partial), warnings)
 
-    def _expand(
-        self, requirements: Iterable[Requirement], options: PlanOptions, cancel: CancelToken, emit: Emit
-    ) -> tuple[list[Requirement], dict[str, str]]:
-        """Replace requirements that name a whole folder by one for each file in it.
+    def _sources(self) -> Sources:
+        return Sources(self.root, self.settings, self.remote, self._memory, self.library, self._hub)
 
-        Those whose folder can not be listed stay, with the reason by target.
+    def scan(self, *, hashing: bool = True, cancel: CancelToken, emit: Emit = ignore) -> ScanResult:
+        """Look through all stores for any file that any model could use, wherever it already stands.
+
+        Args:
+            hashing: False to read no file; what agrees in size alone is then a guess.
+            cancel: Stops it.
+            emit: Told of the progress.
         """
-        expanded: list[Requirement] = []
-        unlisted: dict[str, str] = {}
-        for row in requirements:
-            if row.folder is None:
-                expanded.append(row)
-                continue
-            try:
-                expanded.extend(self._files_of(row, row.folder, options, cancel, emit))
-            except RemoteError as error:
-                unlisted[row.target] = error.message
-                expanded.append(row)
-        return expanded, unlisted
-
-    def _files_of(
-        self, row: Requirement, folder: RemoteFolder, options: PlanOptions, cancel: CancelToken, emit: Emit
-    ) -> list[Requirement]:
-        remote = self.remote if options.network else self._memory
-        cut = len(folder.path) + 1 if folder.path else 0
-        return [
-            replace(
-                row,
-                remote=file,
-                folder=None,
-                target=f"{row.target}/{file.path[cut:]}",
-                also_at=tuple(f"{place}/{file.path[cut:]}" for place in row.also_at),
-                choice=f"{row.choice}/{file.path[cut:]}",
-            )
-            for file in remote.list_folder(folder, cancel=cancel, emit=emit)
+        catalog = self.catalog(cancel=cancel, emit=emit)
+        rows = select(catalog.requirements, Request(), catalog.models)
+        answers = self.remote.lookup([row.remote for row in rows if row.remote], cancel=cancel, emit=emit)
+        wanted = {row.target: item for row in rows if (item := wanted_of(row, answers)) is not None}
+        copies = self.library.find(list(wanted.values()), hashing=hashing, cancel=cancel, emit=emit)
+        found = [
+            UsableFile(target, item.size, copy)
+            for target, item in wanted.items()
+            for copy in copies.get(item.digest, ())
         ]
-
-    def _facts(self, rows: Sequence[Row], options: PlanOptions, cancel: CancelToken, emit: Emit) -> Facts:
-        answers = self._answers([row.remote for row in rows if row.remote], options, cancel, emit)
-        wanted = {row.target: _wanted(row, answers) for row in rows}
-        states = self._states(rows, wanted, options, cancel, emit)
-        absent = [row for row in rows if not _stands(row, states)]
-        looked_for = [item for row in absent if (item := wanted[row.target]) is not None]
-        copies = self._copies(looked_for, options, cancel, emit)
-        return Facts(answers, states, copies, self._partials(absent))
-
-    def _answers(
-        self, files: Collection[RemoteFile], options: PlanOptions, cancel: CancelToken, emit: Emit
-    ) -> Mapping[RemoteFile, RemoteAnswer]:
-        if not options.network:
-            return self._memory.cached(files)
-        return self.remote.lookup(files, cancel=cancel, emit=emit)
-
-    def _states(
-        self,
-        rows: Sequence[Row],
-        wanted: Mapping[str, Wanted | None],
-        options: PlanOptions,
-        cancel: CancelToken,
-        emit: Emit,
-    ) -> Mapping[str, TargetState]:
-        places = {place: wanted[row.target] for row in rows for place in row.places}
-        root = str(self.root)
-        found = self.library.inspect_many(
-            [(os.path.normpath(os.path.join(root, place)), item) for place, item in places.items()],  # noqa: PTH118 - thousands
-            hashing=options.hashing and self.settings.verify == "once",
-            trust=self.settings.verify == "trust",
-            cancel=cancel,
-            emit=emit,
-        )
-        return dict(zip(places, found, strict=True))
-
-    def _copies(
-        self, wanted: Sequence[Wanted], options: PlanOptions, cancel: CancelToken, emit: Emit
-    ) -> Mapping[Digest, tuple[LocalCopy, ...]]:
-        if not wanted:
-            return {}
-        return self.library.find(wanted, hashing=options.hashing, cancel=cancel, emit=emit)
-
-    def _partials(self, rows: Iterable[Row]) -> dict[str, int]:
-        return {}
-
-    def _disk_needs(self, files: Iterable[PlannedFile], partial: Mapping[str, int]) -> tuple[DiskNeed, ...]:
-        needed: dict[str, int] = {}
-        seen: set[Digest] = set()
-        copied = {Action.DOWNLOAD, Action.LINK} if self.settings.link == "copy" else {Action.DOWNLOAD}
-        for file in files:
-            if not file.selected or file.action not in copied or file.size is None:
-                continue
-            if file.digest in seen and self.settings.link != "copy":
-                continue  # fetched once, linked after that
-            if file.digest is not None:
-                seen.add(file.digest)
-            folder = self._destination_folder(file)
-            needed[folder] = needed.get(folder, 0) + max(0, file.size - partial.get(file.target, 0))
-        return disk_needs(needed)
-
-    def _destination_folder(self, file: PlannedFile) -> str:
-        if self._hub is not None and file.action is Action.DOWNLOAD:
-            return str(self._hub)
-        return os.path.normpath(os.path.join(self.root, os.path.dirname(file.target)))  # noqa: PTH118, PTH120 - thousands
+        return ScanResult(tuple(found), (*catalog.warnings, *stale_warning(answers)))
 
     @property
     def _hub(self) -> Path | None:
@@ -384,12 +290,11 @@ class Session:
             StorageError: The batch does not fit on the disk; nothing was written.
             CancelledError: The user asked to stop.
         """
-        from wangp_downloader.journal import Journal
         from wangp_downloader.library.link import LinkMode
         from wangp_downloader.runner import Runner, RunnerParts
 
         verb = "download" if Action.DOWNLOAD in actions else "link"
-        journal = Journal(self.loaded.state_dir / "journal.jsonl", verb)
+        journal = self._journal(verb)
         roots = self.write_roots()
         parts = RunnerParts(
             root=self.root,
@@ -407,6 +312,38 @@ class Session:
                 return Runner(parts).run(plan, actions=actions, cancel=cancel, emit=keeper.watch(emit))
         finally:
             journal.close()
+
+    def undoable(self, *, every: bool = False) -> list[Entry]:
+        """Return what can be taken back, newest first: of the last run that did something, or of all."""
+        from wangp_downloader.library.undo import last_run, undoable
+
+        entries = self._journal("undo").entries()
+        return undoable(entries, run=None if every else last_run(entries))
+
+    def undo(self, entries: Sequence[Entry], *, downloads: bool, cancel: CancelToken) -> list[Undone]:
+        """Take back changes of the journal; what is no longer as it was left stays.
+
+        Args:
+            entries: As :meth:`undoable` gives them.
+            downloads: True to remove downloaded files too.
+            cancel: Looked at before each entry.
+
+        Raises:
+            CancelledError: The user asked to stop.
+            StorageError: The journal can not be written.
+        """
+        from wangp_downloader.library.undo import UndoContext, undo
+
+        journal = self._journal("undo")
+        try:
+            return undo(entries, UndoContext(journal, self.hashes, downloads, cancel))
+        finally:
+            journal.close()
+
+    def _journal(self, verb: str) -> Journal:
+        from wangp_downloader.journal import Journal
+
+        return Journal(self.loaded.state_dir / "journal.jsonl", verb)
 
     def _flat_loras(self) -> bool:
         """Whether an old tree keeps its loras beside ``wgp.py``."""
@@ -455,47 +392,3 @@ def _limit_rule(loaded: LoadedSettings) -> LimitRule:
     given = loaded.origins["bandwidth_limit_kb"] in (Origin.COMMAND_LINE, Origin.ENVIRONMENT)
     schedule = None if given else settings.bandwidth_schedule
     return LimitRule(settings.limit_bytes_per_s, schedule, settings.limit_share)
-
-
-def _wanted(row: Row, answers: Mapping[RemoteFile, RemoteAnswer]) -> Wanted | None:
-    answer = answers.get(row.remote) if row.remote else None
-    if row.remote is None or answer is None or answer.digest is None or answer.size is None:
-        return None
-    return Wanted(answer.digest, answer.size, frozenset({row.remote.name}), frozenset({row.remote.url}))
-
-
-def _stands(row: Row, states: Mapping[str, TargetState]) -> bool:
-    nothing = (TargetKind.ABSENT, TargetKind.BROKEN_LINK)
-    return any(place in states and states[place].kind not in nothing for place in row.places)
-
-
-def _stale_warning(answers: Mapping[RemoteFile, RemoteAnswer]) -> tuple[str, ...]:
-    stale = sorted({file.repo or file.name for file, answer in answers.items() if answer.stale})
-    if not stale:
-        return ()
-    return (f"metadata of {', '.join(stale)} is older than a day and could not be refreshed",)
-
-
-def disk_needs(needed: Mapping[str, int]) -> tuple[DiskNeed, ...]:
-    """Sum up what is needed by file system.
-
-    Args:
-        needed: Absolute folder, which need not exist yet → bytes to be written below it.
-    """
-    sums: dict[int, int] = {}
-    folders: dict[int, Path] = {}
-    for folder, size in needed.items():
-        existing = _existing_parent(Path(folder))
-        device = existing.stat().st_dev
-        folders.setdefault(device, existing)
-        sums[device] = sums.get(device, 0) + size
-    return tuple(
-        DiskNeed(str(folders[device]), size, shutil.disk_usage(folders[device]).free)
-        for device, size in sums.items()
-    )
-
-
-def _existing_parent(folder: Path) -> Path:
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
-    return folder

@@ -1,0 +1,69 @@
+"""``wangp-dl undo``: take back what this program put in place."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wangp_downloader.cli.diagnostics import cancel_on_signals, note
+from wangp_downloader.cli.options import Shared, open_session, with_shared
+from wangp_downloader.cli.output import print_json, print_line
+
+if TYPE_CHECKING:
+    from wangp_downloader.journal import Entry
+    from wangp_downloader.library.undo import Undone
+
+
+@click.command("undo")
+@click.option("--all", "every", is_flag=True, help="All runs, not only the last.")
+@click.option("--downloads", is_flag=True, help="Remove downloaded files too, if they are unchanged.")
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back and stop.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@with_shared
+def command(shared: Shared, every: bool, downloads: bool, dry_run: bool, as_json: bool) -> int:
+    """Take back the links of the last run that made any; what has changed since stays."""
+    with open_session(shared) as session, cancel_on_signals() as cancel:
+        entries = session.undoable(every=every)
+        if dry_run:
+            _show_entries(entries, as_json=as_json)
+            return 0
+        results = session.undo(entries, downloads=downloads, cancel=cancel)
+    _show_results(results, as_json=as_json)
+    kept = [result for result in results if not result.done and result.entry.change.action.value == "link"]
+    return 1 if kept else 0
+
+
+def _describe(entry: Entry) -> dict[str, Any]:
+    change = entry.change
+    return {
+        "time": entry.time,
+        "verb": entry.verb,
+        "action": change.action.value,
+        "target": change.target,
+        "source": change.source,
+    }
+
+
+def _show_entries(entries: list[Entry], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"entries": [_describe(entry) for entry in entries]})
+        return
+    for entry in entries:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.time))
+        print_line(f"{when}  {entry.change.action.value:8}  {entry.change.target}")
+    if not entries:
+        note("there is nothing to take back")
+
+
+def _show_results(results: list[Undone], *, as_json: bool) -> None:
+    if as_json:
+        rows = [{**_describe(item.entry), "undone": item.done, "reason": item.reason} for item in results]
+        print_json({"entries": rows})
+        return
+    for item in results:
+        target = item.entry.change.target
+        print_line(f"taken back: {target}" if item.done else f"left: {target}: {item.reason}")
+    if not results:
+        note("there is nothing to take back")
