@@ -8,15 +8,18 @@ Two steps, so that only what is asked for is looked up in between:
 from __future__ import annotations
 
 import difflib
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from wangp_downloader.errors import UsageError
 from wangp_downloader.files import (
     SHARED_MODEL,
     Action,
     Digest,
+    DigestKind,
     Evidence,
     LocalCopy,
     PlannedFile,
@@ -362,3 +365,18 @@ def _fetch(row: Row, answer: RemoteAnswer | None, facts: Facts) -> _Decision:
     if answer.digest is None:
         reason += "; unverified (its host gives no hash)"
     return _Decision(Action.DOWNLOAD, reason, row.target)
+
+
+def destination(root: Path, hub: Path | None, target: str, digest: Digest | None) -> Path:
+    """Return the absolute path that a download is written to.
+
+    Args:
+        root: The Wan2GP folder.
+        hub: The local hub if downloads go there first, else None.
+        target: As in the plan.
+        digest: The content's identity; only content known by SHA-256 has a place in the hub.
+    """
+    path = Path(os.path.normpath(root / target))
+    if hub is None or digest is None or digest.kind is not DigestKind.SHA256:
+        return path
+    return hub / digest.hex / path.name

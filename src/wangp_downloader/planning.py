@@ -31,9 +31,10 @@ from wangp_downloader.files import (
     Wanted,
 )
 from wangp_downloader.library.library import Library
-from wangp_downloader.planner import Facts, Row
+from wangp_downloader.planner import Facts, Row, destination
 from wangp_downloader.remote.client import RemoteClient
 from wangp_downloader.settings import Settings
+from wangp_downloader.transfer.resumable import resumable_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ class Sources:
     memory: RemoteClient
     library: Library
     hub: Path | None
+
+    def destination(self, target: str, digest: Digest | None) -> Path:
+        """Return the absolute path that a download is written to: the target, or its place in the hub."""
+        return destination(self.root, self.hub, target, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,7 @@ class FactFinder:
         absent = [row for row in rows if not _stands(row, states)]
         looked_for = [item for row in absent if (item := wanted[row.target]) is not None]
         copies = self._copies(looked_for)
-        return Facts(answers, states, copies, self._partials(absent))
+        return Facts(answers, states, copies, self._partials(absent, answers))
 
     def answers(self, files: Collection[RemoteFile]) -> Mapping[RemoteFile, RemoteAnswer]:
         """Return the metadata of remote files."""
@@ -166,6 +171,7 @@ class FactFinder:
             hashing=self._options.rehash
             or (self._options.hashing and self._sources.settings.verify == "once"),
             trust=not self._options.rehash and self._sources.settings.verify == "trust",
+            records=not self._options.rehash,
             cancel=self._cancel,
             emit=self._emit,
         )
@@ -178,8 +184,13 @@ class FactFinder:
             wanted, hashing=self._options.hashing, cancel=self._cancel, emit=self._emit
         )
 
-    def _partials(self, rows: Iterable[Row]) -> dict[str, int]:
-        return {}
+    def _partials(self, rows: Iterable[Row], answers: Mapping[RemoteFile, RemoteAnswer]) -> dict[str, int]:
+        paths = {}
+        for row in rows:
+            answer = answers.get(row.remote) if row.remote else None
+            paths[row.target] = self._sources.destination(row.target, answer.digest if answer else None)
+        found = resumable_parts(paths.values())
+        return {target: found[path].bytes_done for target, path in paths.items() if path in found}
 
     def disk_needs(self, files: Iterable[PlannedFile], partial: Mapping[str, int]) -> tuple[DiskNeed, ...]:
         """Return the space that the selected files need, by file system.
@@ -200,14 +211,12 @@ class FactFinder:
                 continue  # fetched once, linked after that
             if file.digest is not None:
                 seen.add(file.digest)
-            folder = self._destination_folder(file)
+            if file.action is Action.DOWNLOAD:
+                folder = str(self._sources.destination(file.target, file.digest).parent)
+            else:
+                folder = os.path.normpath(self._sources.root / file.target.rpartition("/")[0])
             needed[folder] = needed.get(folder, 0) + max(0, file.size - partial.get(file.target, 0))
         return disk_needs(needed)
-
-    def _destination_folder(self, file: PlannedFile) -> str:
-        if self._sources.hub is not None and file.action is Action.DOWNLOAD:
-            return str(self._sources.hub)
-        return os.path.normpath(os.path.join(self._sources.root, os.path.dirname(file.target)))  # noqa: PTH118, PTH120 - thousands
 
 
 def wanted_of(row: Row, answers: Mapping[RemoteFile, RemoteAnswer]) -> Wanted | None:

@@ -32,6 +32,7 @@ from wangp_downloader.journal import Change, Journal, JournalAction
 from wangp_downloader.library.hashes import HashIndex
 from wangp_downloader.library.link import LinkContext, LinkMode, PlacedLink, check_root, place_link
 from wangp_downloader.paths import redact_url
+from wangp_downloader.planner import destination
 from wangp_downloader.remote.client import RemoteClient
 from wangp_downloader.transfer import TransferEngine, TransferRequest, TransferResult
 from wangp_downloader.units import format_size
@@ -220,27 +221,23 @@ class Runner:
         if file.remote is None:
             raise LinkError(f"{file.target}: names no remote file")
         on_hub = file.remote.repo is not None
-        destination = self._destination(file)
-        in_place = destination == self._target(file)
+        place = self._destination(file)
+        in_place = place == self._target(file)
         answer = known.get(file.remote)
         return TransferRequest(
             key=file.target,
             url=self._parts.remote.download_url(file.remote),
-            destination=destination,
+            destination=place,
             size=file.size,
             digest=file.digest,
             token=self._parts.token if on_hub else None,
             commit=answer.commit if answer else None,
-            local_dir=_local_dir(destination, file.remote.path) if on_hub and in_place else None,
+            local_dir=_local_dir(place, file.remote.path) if on_hub and in_place else None,
             path_in_repo=file.remote.path if on_hub else None,
         )
 
     def _destination(self, file: PlannedFile) -> Path:
-        target = self._target(file)
-        digest = file.digest
-        if self._parts.hub is None or digest is None or digest.kind is not DigestKind.SHA256:
-            return target
-        return self._parts.hub / digest.hex / target.name
+        return destination(self._parts.root, self._parts.hub, file.target, file.digest)
 
     def _settle(
         self,

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import SettingsError
-from wangp_downloader.events import Emit, ignore
-from wangp_downloader.files import (
-    Action,
-    Plan,
-)
+from wangp_downloader.events import Emit, Event, FileFinished, ignore
+from wangp_downloader.files import Action, Outcome, Plan
 from wangp_downloader.limits import LimitKeeper, LimitRule
 from wangp_downloader.planner import Request, decide, select
 from wangp_downloader.planning import (
@@ -32,6 +30,7 @@ from wangp_downloader.planning import (
     stale_warning,
     wanted_of,
 )
+from wangp_downloader.queue_memory import QueueMemory, forget, left_undone
 from wangp_downloader.settings import LoadedSettings, Origin, Settings
 
 if TYPE_CHECKING:
@@ -44,8 +43,24 @@ if TYPE_CHECKING:
     from wangp_downloader.remote.client import RemoteClient
     from wangp_downloader.runner import Report
     from wangp_downloader.transfer import TransferEngine
+    from wangp_downloader.transfer.parts import LeftOver
 
 __all__ = ["Request", "Session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A download that was left half done.
+
+    Attributes:
+        target: As in the plan.
+        bytes_done: Bytes that are here.
+        size: Bytes of the whole file.
+    """
+
+    target: str
+    bytes_done: int
+    size: int
 
 
 class Session:
@@ -308,10 +323,43 @@ class Session:
             engine=self.engine,
         )
         try:
-            with LimitKeeper(lambda: self._limit, self.engine.set_limit) as keeper:
-                return Runner(parts).run(plan, actions=actions, cancel=cancel, emit=keeper.watch(emit))
+            with (
+                LimitKeeper(lambda: self._limit, self.engine.set_limit) as keeper,
+                self._remembered(plan, actions) as watch,
+            ):
+                return Runner(parts).run(plan, actions=actions, cancel=cancel, emit=watch(keeper.watch(emit)))
         finally:
             journal.close()
+
+    @contextmanager
+    def _remembered(self, plan: Plan, actions: frozenset[Action]) -> Iterator[Callable[[Emit], Emit]]:
+        """Keep what is still to be done on the disk while a plan is carried out."""
+        memory = QueueMemory(self._queue_folder)
+        earlier = left_undone(self._queue_folder)
+        left = {file.target for file in plan.files if file.selected and file.action in actions}
+        memory.remember(left)
+        forget(path for path, targets in earlier.items() if targets <= {file.target for file in plan.files})
+
+        def watch(emit: Emit) -> Emit:
+            def watched(event: Event) -> None:
+                if isinstance(event, FileFinished) and event.outcome is not Outcome.FAILED:
+                    left.discard(event.key)
+                emit(event)
+
+            return watched
+
+        try:
+            yield watch
+        finally:
+            memory.remember(left)
+
+    @property
+    def _queue_folder(self) -> Path:
+        return self.loaded.state_dir / "queue"
+
+    def left_undone(self) -> frozenset[str]:
+        """Return the targets that earlier runs were asked for and did not get done, killed or failed."""
+        return frozenset().union(*left_undone(self._queue_folder).values())
 
     def undoable(self, *, every: bool = False) -> list[Entry]:
         """Return what can be taken back, newest first: of the last run that did something, or of all."""
@@ -367,6 +415,31 @@ class Session:
     def cancel(self, key: str) -> None:
         """Stop one transfer; its part stays."""
         self.engine.cancel(key)
+
+    # --- left-over parts ---------------------------------------------------------------------------------
+
+    def unfinished(self) -> list[Unfinished]:
+        """Return the downloads of the catalog's files that were left half done. Asks no server."""
+        from wangp_downloader.transfer.resumable import resumable_parts
+
+        sources = self._sources()
+        requirements = self.catalog(ask=False).requirements
+        answers = sources.memory.cached([row.remote for row in requirements if row.remote])
+        paths: dict[Path, str] = {}
+        for row in requirements:
+            answer = answers.get(row.remote) if row.remote else None
+            paths.setdefault(sources.destination(row.target, answer.digest if answer else None), row.target)
+        found = resumable_parts(paths)
+        return [Unfinished(paths[path], part.bytes_done, part.size) for path, part in found.items()]
+
+    def parts(self, *, cancel: CancelToken) -> list[LeftOver]:
+        """Return everything that unfinished downloads left behind, this program's and others', oldest first."""
+        from wangp_downloader.transfer.parts import list_parts
+
+        hub = [self.settings.hub_directory] if self.settings.hub_directory else []
+        # "." is a checkpoint path too: the whole of Wan2GP, its venv included, is not walked for it.
+        roots = [root for root in self.write_roots() if root != self.root]
+        return list_parts([*roots, *hub], cancel=cancel)
 
     # --- the metadata cache ----------------------------------------------------------------------------------
 

@@ -367,6 +367,65 @@ class TestEverythingElse:
         assert result.code == 0
         assert "made anew" in result.err
 
+    def test_verify_reads_what_is_in_place(self, world: World) -> None:
+        world.run("download", "t2v_2_2")
+        result = world.run("verify", "--json")
+        assert (result.code, result.files(verified=True)) == (0, INT8)
+        (world.tree / INT8[1]).write_bytes(bytes(300_000))
+        result = world.run("verify", "--again", "--json")
+        assert (result.code, result.files(action="conflict")) == (1, [INT8[1]])
+
+    def test_scan_shows_what_could_be_used(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WANGP_STORES", str(world.root / "nas"))
+        (world.root / "nas").mkdir()
+        (world.root / "nas" / "a.bin").write_bytes(content_of(HIGH[0]))
+        found = world.run("scan", "--json").document["found"]
+        assert [(row["target"], row["path"]) for row in found] == [
+            ("ckpts/m_high_mbf16.safetensors", str(world.root / "nas" / "a.bin"))
+        ]
+
+    def test_undo_takes_links_back_and_leaves_the_source(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WANGP_STORES", str(world.root / "nas"))
+        (world.root / "nas").mkdir()
+        (world.root / "nas" / "a.bin").write_bytes(content_of(HIGH[1]))
+        world.run("link", "t2v_2_2")
+        assert (world.tree / INT8[0]).is_symlink()
+        assert [row["action"] for row in world.run("undo", "--dry-run", "--json").document["entries"]] == [
+            "link",
+            "mkdir",
+        ]
+        assert world.run("undo").code == 0
+        assert not (world.tree / INT8[0]).is_symlink()
+        assert (world.root / "nas" / "a.bin").read_bytes() == content_of(HIGH[1])
+        assert world.run("undo", "--json").document == {"entries": []}
+
+    def test_explain_says_why_and_what_else(self, world: World) -> None:
+        (row,) = world.run("explain", "high_mbf16", "--json").document["files"]
+        assert row["needed_by"] == [
+            {
+                "model": "t2v_2_2",
+                "role": "transformer",
+                "from": "URLs of t2v_2_2",
+                "group": None,
+                "required": False,
+                "setting": "transformer_quantization: int8, data type bf16",
+            }
+        ]
+        assert [other["target"] for other in row["alternatives"]] == [INT8[0]]
+        assert "required as transformer2 by t2v_2_2" in world.run("explain", "t2v_2_2").out
+        assert world.run("explain", "nothing_like_it").code == 2
+
+    def test_doctor_finds_what_is_wrong(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        well = world.run("doctor", "--json")
+        assert well.code == 0
+        assert {row["what"] for row in well.document["findings"]} >= {"program", "Wan2GP", "handlers", "Hub"}
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+        ill = world.run("doctor", "--json")
+        assert ill.code == 1
+        assert [row["what"] for row in ill.document["findings"] if row["level"] == "error"] == ["Hub"]
+
     def test_no_wan2gp_is_a_clear_error(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANGP_WAN2GP_DIRECTORY", str(world.root / "nowhere"))
         result = world.run("plan")

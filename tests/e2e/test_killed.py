@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,3 +87,40 @@ def test_a_signal_stops_it_politely_and_the_part_is_kept(
     assert b"the same command goes on from there" in error
     assert list(folder.glob(".*.part"))
     assert finished(world, big) == {}
+
+
+def test_what_was_asked_for_survives_a_kill(world: World, big: dict[str, str]) -> None:
+    process = start(world, "download", "big", "--limit", "8000")
+    deadline = time.monotonic() + 30
+    assert process.stderr is not None
+    with process.stderr:
+        while not any(row["done"] for row in parts_of(world)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+    left = parts_of(world)
+    assert left
+    assert all(row["kind"] == "part" and not row["in_use"] and row["size"] == SIZE for row in left)
+    plan = world.run("plan", "big", "--json")
+    assert any("are here from earlier" in row["reason"] for row in plan.document["files"])
+    result = world.run("download", "--resume", "--json")
+    assert result.files(outcome="downloaded") == list(big)
+    assert finished(world, big) == dict.fromkeys(big, True)
+    assert "nothing was left undone" in world.run("download", "--resume").err
+    assert parts_of(world) == []
+
+
+def parts_of(world: World) -> list[dict[str, Any]]:
+    parts = world.run("cache", "parts", "--json").document["parts"]
+    assert isinstance(parts, list)
+    return parts
+
+
+def test_parts_can_be_removed(world: World) -> None:
+    part = world.tree / "ckpts" / ".old.safetensors.part"
+    part.parent.mkdir()
+    part.write_bytes(b"x" * 1000)
+    (world.tree / "ckpts" / "abc.0123.incomplete").write_bytes(b"x")
+    assert {row["kind"] for row in parts_of(world)} == {"part", "incomplete"}
+    assert world.run("cache", "parts", "--remove", "--yes", "--json").document["freed"] > 0
+    assert parts_of(world) == []

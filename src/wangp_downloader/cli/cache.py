@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from wangp_downloader.cli.diagnostics import note
+from wangp_downloader.cli.diagnostics import cancel_on_signals, note
 from wangp_downloader.cli.options import Shared, open_session, with_shared
 from wangp_downloader.cli.output import print_json, print_line
 from wangp_downloader.units import format_duration, format_size, plural
+
+if TYPE_CHECKING:
+    from wangp_downloader.transfer.parts import LeftOver
 
 
 @click.group("cache")
@@ -56,3 +61,42 @@ def reset(shared: Shared, as_json: bool) -> int:
     else:
         note(f"forgot {plural(before.files, 'file')} of {plural(before.repos, 'repo')}")
     return 0
+
+
+@command.command("parts")
+@click.option("--remove", is_flag=True, help="Remove them; those in use stay.")
+@click.option("--yes", "-y", "assume_yes", is_flag=True, help="Ask nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@with_shared
+def parts(shared: Shared, remove: bool, assume_yes: bool, as_json: bool) -> int:
+    """List what unfinished downloads left behind: this program's, the Hub client's and Wan2GP's own."""
+    with open_session(shared) as session, cancel_on_signals() as cancel:
+        found = session.parts(cancel=cancel)
+    freed = _remove(found, assume_yes) if remove and found else None
+    if as_json:
+        rows = [
+            {"path": str(left.path), "kind": left.kind.value, "done": left.done, "size": left.size,
+             "age_s": round(left.age_s), "in_use": left.in_use, "url": left.url}
+            for left in found
+        ]  # fmt: skip
+        print_json({"parts": rows, "freed": freed})
+        return 0
+    for left in found:
+        use = ", in use" if left.in_use else ""
+        size = f"{format_size(left.done)} of {format_size(left.size)}"
+        print_line(f"{left.path}  ({left.kind.value}, {size}, {format_duration(left.age_s)} old{use})")
+    if freed is not None:
+        note(f"freed {format_size(freed)}")
+    elif not found:
+        note("there are none")
+    return 0
+
+
+def _remove(found: list[LeftOver], assume_yes: bool) -> int:
+    from wangp_downloader.transfer.parts import remove_part
+
+    question = f"Remove {plural(len(found), 'part')} ({format_size(sum(left.done for left in found))})?"
+    asks = sys.stdin.isatty() and sys.stderr.isatty() and not assume_yes
+    if asks and not click.confirm(question, default=False, err=True):
+        return 0
+    return sum(remove_part(left) for left in found)

@@ -20,6 +20,7 @@ from wangp_downloader.cli.selection import Selection, selection_options
 from wangp_downloader.errors import CancelledError
 from wangp_downloader.events import Emit
 from wangp_downloader.files import Action, Plan
+from wangp_downloader.planner import Request
 from wangp_downloader.session import Session
 
 LINK_AND_DOWNLOAD = frozenset({Action.LINK, Action.DOWNLOAD})
@@ -35,9 +36,13 @@ class DownloadOrder:
     as_json: bool = False
     as_events: bool = False
     actions: frozenset[Action] = LINK_AND_DOWNLOAD
+    resume: bool = False
 
 
 @click.command("download")
+@click.option(
+    "--resume", is_flag=True, help="Go on with what earlier runs were asked for and did not get done."
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", "-y", "assume_yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
@@ -47,6 +52,7 @@ class DownloadOrder:
 def command(
     shared: Shared,
     selection: Selection,
+    resume: bool,
     dry_run: bool,
     assume_yes: bool,
     as_json: bool,
@@ -55,13 +61,19 @@ def command(
     """Bring in what MODELS need: link what is on this machine, download the rest, verified."""
     if as_json and as_events:
         raise click.UsageError("--json and --events exclude each other")
-    return download(shared, DownloadOrder(selection, dry_run, assume_yes, as_json, as_events))
+    order = DownloadOrder(selection, dry_run, assume_yes, as_json, as_events, resume=resume)
+    return download(shared, order)
 
 
 def download(shared: Shared, order: DownloadOrder) -> int:
     """Carry an order out, with progress and a summary; return the exit code."""
-    request = order.selection.request(all_by_default=False)
+    request = None if order.resume else order.selection.request(all_by_default=False)
     with open_session(shared) as session, cancel_on_signals() as cancel:
+        if request is None:
+            request = Request(targets=session.left_undone(), optional=True)
+            if not request.targets:
+                note("nothing was left undone")
+                return 0
         with _sink(order) as emit:
             plan = session.plan(request, cancel=cancel, emit=emit)
         for text in plan.warnings:

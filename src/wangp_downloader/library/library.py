@@ -92,6 +92,7 @@ class Library:
         *,
         hashing: bool = True,
         trust: bool = False,
+        records: bool = True,
         cancel: CancelToken,
         emit: Emit = ignore,
     ) -> list[TargetState]:
@@ -104,6 +105,7 @@ class Library:
             items: Absolute path, and what is wanted there (None: not known, then ``matches`` is None).
             hashing: Whether files of the right size may be read if nothing else tells.
             trust: Whether the right size is enough (then evidence is GUESSED).
+            records: Whether other programs' records and the names of blobs are believed.
             cancel: Stops the hashing.
             emit: Told of progress, and of files that can not be read.
 
@@ -111,7 +113,7 @@ class Library:
             CancelledError: The user asked to stop.
             DatabaseError: The memory of hashes can not be read.
         """
-        options = Inspection(hashing, trust, cancel, emit)
+        options = Inspection(hashing, trust, cancel, emit, records)
         return inspect_targets([(str(path), item) for path, item in items], self.hashes, options)
 
     def _gather(

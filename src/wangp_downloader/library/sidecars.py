@@ -20,7 +20,8 @@ _MAX_DEPTH = 8
 _MAX_BYTES = 4096
 _ETAG = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 _SLACK_NS = 1_000_000_000
-"""huggingface_hub allows a file to be a second younger than its record."""
+"""huggingface_hub allows every file to be a second younger than its record. Here only those on file systems that
+keep whole seconds are: elsewhere it would let a file pass that was overwritten right after it was fetched."""
 
 
 class Sidecars:
@@ -69,6 +70,7 @@ def _valid(record: str, stamp: Stamp) -> Digest | None:
     except (OSError, ValueError, OverflowError):
         return None
     changed_ns = max(stamp.mtime_ns, stamp.ctime_ns if os.name == "posix" else 0)
-    if not _ETAG.fullmatch(etag) or changed_ns - _SLACK_NS > written_ns:
+    slack_ns = _SLACK_NS if changed_ns % _SLACK_NS == 0 else 0
+    if not _ETAG.fullmatch(etag) or changed_ns - slack_ns > written_ns:
         return None
     return Digest(DigestKind.SHA256 if len(etag) == 64 else DigestKind.GIT_BLOB, etag)

@@ -52,6 +52,7 @@ class Inspection:
     Attributes:
         hashing: Whether files may be read.
         trust: Whether an equal size is enough (the settings' ``verify: trust``).
+        records: Whether another program's record, or the name of a blob, is believed.
         cancel: Stops the hashing.
         emit: Told of progress, and of files that can not be read.
     """
@@ -60,6 +61,7 @@ class Inspection:
     trust: bool
     cancel: CancelToken
     emit: Emit
+    records: bool = True
 
 
 def look(path: str) -> Standing:
@@ -153,6 +155,8 @@ class _Judge:
 
     def _stated(self, standing: Standing, wanted: Wanted) -> Evidence | None:
         """Return the evidence that needs no reading, if there is any that says yes."""
+        if not self.options.records:
+            return None
         if standing.link_to is not None:
             leads_to = os.path.join(os.path.dirname(standing.path), standing.link_to)
             if named_digest(leads_to) == wanted.digest:
