@@ -69,22 +69,28 @@ class Session:
     Args:
         loaded: The settings and where they came from.
         emit: Told of notices that belong to no single call.
+        at_close: Called when the session is closed.
 
     Raises:
         DownloaderError: From the methods: see each.
     """
 
-    def __init__(self, loaded: LoadedSettings, emit: Emit = ignore) -> None:
+    def __init__(
+        self, loaded: LoadedSettings, emit: Emit = ignore, at_close: Callable[[], None] | None = None
+    ) -> None:
         self.loaded = loaded
+        self._at_close = at_close
         self._emit = emit
         self._catalog: Catalog | None = None
         self._catalog_lock = threading.Lock()
         self._limit = _limit_rule(loaded)
 
     @classmethod
-    def open(cls, loaded: LoadedSettings, *, emit: Emit = ignore) -> Session:
+    def open(
+        cls, loaded: LoadedSettings, *, emit: Emit = ignore, at_close: Callable[[], None] | None = None
+    ) -> Session:
         """Open a session; nothing is read or connected before it is needed."""
-        return cls(loaded, emit)
+        return cls(loaded, emit, at_close)
 
     @property
     def settings(self) -> Settings:
@@ -457,6 +463,8 @@ class Session:
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()
+        if self._at_close is not None:
+            self._at_close()
 
 
 def _limit_rule(loaded: LoadedSettings) -> LimitRule:

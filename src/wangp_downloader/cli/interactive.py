@@ -1,11 +1,17 @@
-"""Opens the interactive program, if there is a terminal to open it on."""
+"""Opens the interactive program, if there is a terminal to open it on, and gives it the engine."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-from wangp_downloader.cli.options import Shared
-from wangp_downloader.errors import UsageError
+from wangp_downloader.cli.options import Shared, load
+from wangp_downloader.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from wangp_downloader.session import Session
+    from wangp_downloader.settings import LoadedSettings
 
 
 def open_tui(shared: Shared) -> int:
@@ -13,12 +19,59 @@ def open_tui(shared: Shared) -> int:
 
     Raises:
         UsageError: There is no terminal.
+        SettingsError: The configuration is wrong.
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "the interactive program needs a terminal",
             hint="on a headless machine use: wangp-dl list, wangp-dl plan, wangp-dl download",
         )
-    from wangp_downloader.cli.list_models import list_models
+    from wangp_downloader.settings.load import Surroundings
+    from wangp_downloader.tui import Wiring, run
+    from wangp_downloader.tui.config_form import ConfigForm
 
-    return list_models(shared, (), as_json=False)
+    # A typo in the file is said here, in the plain terminal, with its name and line.
+    loaded = load(shared, first_run=False)
+    return run(
+        Wiring(
+            open_engine=lambda: _open_engine(shared),
+            state_path=loaded.state_dir / "ui.json",
+            setup=ConfigForm(lambda: load(shared, first_run=False), Surroundings.of_process(), _has_token),
+            demo=_open_demo,
+            scope=str(loaded.settings.wan2gp_directory),
+        )
+    )
+
+
+def _open_engine(shared: Shared) -> Session:
+    from wangp_downloader.session import Session
+
+    loaded = load(shared, first_run=False)
+    if _is_first_run(loaded):
+        raise SettingsError("there is no configuration yet", hint="look at what was found, then save")
+    session = Session.open(loaded)
+    _ = session.root  # without a Wan2GP the set-up form comes first
+    return session
+
+
+def _is_first_run(loaded: LoadedSettings) -> bool:
+    """True if nobody has said yet where Wan2GP is: by a file, a variable or an option."""
+    from wangp_downloader.settings import Origin
+
+    said = loaded.origins["wan2gp_directory"] in (Origin.COMMAND_LINE, Origin.ENVIRONMENT)
+    return not loaded.exists and loaded.carried_over is None and not said
+
+
+def _open_demo() -> Session:
+    from wangp_downloader.demo.world import demo_world
+    from wangp_downloader.session import Session
+
+    stack = ExitStack()
+    world = stack.enter_context(demo_world())
+    return Session.open(world.loaded, at_close=stack.close)
+
+
+def _has_token() -> bool:
+    from wangp_downloader.remote.token import read_token
+
+    return read_token() is not None
