@@ -1,0 +1,60 @@
+"""When to try again: exponential waits with full jitter, and when to give up. Pure, but for chance.
+
+Full jitter: a uniform wait between zero and a bound that doubles (AWS Architecture Blog, "Exponential
+Backoff And Jitter"), so that many clients do not come back together.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+_PROGRESS_BYTES = 64 * 1024
+
+
+@dataclass(slots=True)
+class Backoff:
+    """The failures of one file since it last made progress.
+
+    Attributes:
+        base_s: Bound of the first wait.
+        cap_s: Bound of any wait.
+        most: Failures after which to give up; a stall, which costs long itself, counts three.
+        failures: So far.
+        epoch: Goes up with each failure that counted: what began before it is part of the same trouble.
+    """
+
+    base_s: float
+    cap_s: float
+    most: int
+    failures: int = 0
+    epoch: int = 0
+    _fresh: int = 0
+    _random: random.Random = field(default_factory=random.Random)
+
+    @property
+    def exhausted(self) -> bool:
+        """True if it is time to give up."""
+        return self.failures >= self.most
+
+    def failed(self, *, weight: int = 1, asked_s: float | None = None) -> float:
+        """Count a failure; return how many seconds to wait.
+
+        Args:
+            weight: How many failures it counts for.
+            asked_s: The wait that the server asked for: obeyed, with up to a second more.
+        """
+        bound = min(self.cap_s, self.base_s * 2.0 ** min(self.failures, 30))
+        self.failures += weight
+        self.epoch += 1
+        self._fresh = 0
+        if asked_s is not None:
+            return asked_s + self._random.uniform(0.0, min(1.0, 0.1 * asked_s + 0.05))
+        return self._random.uniform(0.0, bound)
+
+    def progressed(self, count: int) -> None:
+        """Note new bytes; enough of them since the last failure, and the count starts again."""
+        if self.failures:
+            self._fresh += count
+            if self._fresh >= _PROGRESS_BYTES:
+                self.failures = 0

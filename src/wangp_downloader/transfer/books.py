@@ -1,0 +1,296 @@
+"""What is on the disk of one file: part, journal, ledger and follower, kept in agreement.
+
+Runs in the loop's thread and hands disk work to :class:`Workers`, one job at a time: while ``busy``, only
+bytes may arrive. Knows no network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from wangp_downloader.errors import DownloaderError, StorageError
+from wangp_downloader.transfer import work
+from wangp_downloader.transfer.checksums import Extent, new_hasher
+from wangp_downloader.transfer.follower import Follower
+from wangp_downloader.transfer.journal import Header
+from wangp_downloader.transfer.limiter import TokenBucket
+from wangp_downloader.transfer.names import PartNames
+from wangp_downloader.transfer.request import TransferRequest
+from wangp_downloader.transfer.spans import Ledger
+from wangp_downloader.transfer.transport import Intake
+from wangp_downloader.transfer.workers import Workers
+from wangp_downloader.units import KIB
+
+_CHECKPOINT_BYTES = 256 * KIB
+_SLOW_CHECKPOINT_S = 0.5
+_SYNC_SHARE = 4.0
+Progressed = Callable[[int], None]
+
+
+class _Sink(Protocol):
+    buffered: int
+
+    def close_extent(self) -> None: ...
+
+
+class Books:
+    """The disk side of one file, from the moment its part is open.
+
+    Args:
+        request: What is asked for.
+        opened: The open part and what its journal claims.
+        bucket: The limit.
+        workers: Where disk work is done.
+        progressed: Told of new bytes.
+
+    Attributes:
+        ledger: Which bytes are here, on their way, missing.
+        intake: Takes what arrives.
+        etag: Validator of the content, where there is no digest.
+        busy: True while a job has the part and the journal.
+        clearing: True while everything is being forgotten: nothing may be written then.
+        on_failure: Called when the disk refuses.
+        on_quiet: Called when a job or the hashing has ended.
+        on_lost: Called with the number of bytes that had changed on the disk and are fetched again.
+    """
+
+    def __init__(
+        self,
+        request: TransferRequest,
+        opened: work.Opened,
+        bucket: TokenBucket,
+        workers: Workers,
+        progressed: Progressed,
+    ) -> None:
+        self.etag = opened.etag
+        self.busy = self.clearing = False
+        self.on_failure: Callable[[DownloaderError], None] = _ignore_failure
+        self.on_lost: Callable[[int], None] = _ignore_count
+        self.on_quiet: Callable[[], None] = _ignore_quiet
+        self.ledger = Ledger(opened.size)
+        for extent in opened.claimed:
+            self.ledger.here.add(extent.start, extent.end)
+        self.intake = Intake(opened.part, self.ledger, bucket, progressed)
+        self._request = request
+        self._part, self._journal = opened.part, opened.journal
+        self._workers = workers
+        self._lost: list[Extent] = []
+        self._follower = self._new_follower(opened.claimed)
+        self._checkpoint_at = self._sync_took_s = 0.0
+        self._checkpointed = 0
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole file, None until known."""
+        return self.ledger.size
+
+    @property
+    def hashed(self) -> int:
+        """Bytes hashed so far."""
+        return self._follower.hashed if self._follower is not None else 0
+
+    @property
+    def hashing(self) -> bool:
+        """True while a complete file is still being hashed in the background."""
+        return self._follower is not None and self._follower.running and not self._follower.finished
+
+    def learn(self, size: int, etag: str | None) -> None:
+        """Note the size that the first answer gave.
+
+        Raises:
+            StorageError: There is too little space for it.
+        """
+        self.ledger.size = size
+        self.etag = etag
+        for lease in self.ledger.leases:
+            lease.end = min(lease.end, size)
+        self._part.preallocate(size)
+        self._follower = self._new_follower([])
+
+    def follow(self) -> None:
+        """Let the follower hash what has arrived in order, and notice if it could not read."""
+        follower = self._follower
+        if follower is None or follower.finished:
+            if follower is not None and follower.failure is not None:
+                self.on_failure(follower.failure)
+            return
+        if self.size is not None and self.size > work.INLINE_HASH_BYTES:
+            follower.advance(self.ledger.here.prefix_end())
+
+    def checkpoint(self, sinks: Sequence[_Sink], now: float, every_s: float) -> None:
+        """Sync and journal what has arrived since the last time, if it is time and nothing is going on.
+
+        It is time after ``every_s`` if much has arrived, later if little has, and never so soon that
+        the disk would do nothing but sync.
+        """
+        since = now - self._checkpoint_at
+        if self.busy or self.size is None or since < max(every_s, _SYNC_SHARE * self._sync_took_s):
+            return
+        fresh = self.intake.received - self._checkpointed + sum(sink.buffered for sink in sinks)
+        if since < _SLOW_CHECKPOINT_S and fresh < _CHECKPOINT_BYTES and not self._lost:
+            return
+        for sink in sinks:
+            sink.close_extent()
+        extents = self.intake.take_closed()
+        self._checkpoint_at, self._checkpointed = now, self.intake.received
+        if extents or self._lost:
+            self._run(self._checkpoint_job(extents), _ignore_none)
+
+    def _checkpoint_job(self, extents: list[Extent]) -> Callable[[], None]:
+        part, journal, header, lost = self._part, self._journal, self._header(), self._lost
+        self._lost = []
+
+        def job() -> None:
+            began = time.monotonic()
+            if lost:
+                journal.forget(lost)
+            work.checkpoint(part, journal, header, extents)
+            self._sync_took_s = time.monotonic() - began
+
+        return job
+
+    def clear(self, then: Callable[[], None]) -> None:
+        """Forget everything that has arrived: the file starts from zero.
+
+        Without a digest, what was learnt about it is forgotten too.
+        """
+        self._stop_follower()
+        journal, part, size = self._journal, self._part, self.size
+        if self._request.digest is None:
+            size, self.etag = self._request.size, None
+        self.clearing = True
+        self.intake.take_closed()
+        self.ledger = self.intake.ledger = Ledger(size)
+
+        def job() -> None:
+            journal.remove()
+            part.truncate(0)
+            if size is not None:
+                part.preallocate(size)
+
+        def done(_: None) -> None:
+            self.clearing = False
+            self._follower = self._new_follower([])
+            then()
+
+        self._run(job, done)
+
+    def check(self, then: Callable[[work.InPlace | work.Mismatch | None], None]) -> None:
+        """Compare a complete file with its digest and put it in place; ``None``: bytes were lost, go on."""
+        size, follower = self.size or 0, self._follower or self._new_follower([])
+        self._follower = follower
+        latest = {extent.start: extent for extent in (*self._journal.extents, *self.intake.closed)}
+        extents = list(latest.values())
+
+        def job() -> work.InPlace | work.Mismatch | None:
+            if follower is None or not follower.running:
+                if follower is None:
+                    raise StorageError(f"the size of {self._part.path} is not known")
+                follower.drain()
+            if follower.failure is not None:
+                raise follower.failure
+            if follower.hashed < size:
+                return None
+            return work.finish(self._request, self._part, extents, size, follower.hexdigest())
+
+        self._run(job, then)
+
+    def drop(self, extents: list[Extent]) -> None:
+        """Take extents whose bytes changed out of the books and hash the file anew."""
+        self._stop_follower()
+        for extent in extents:
+            self.ledger.here.remove(extent.start, extent.end)
+        gone = set(extents)
+        self.intake.closed = [extent for extent in self.intake.closed if extent not in gone]
+        self._lost.extend(extents)
+        self._follower = self._new_follower([])
+
+    def close(self, *, remove: bool, then: Callable[[], None]) -> None:
+        """Make what has arrived resumable and close everything; ``remove`` deletes the journal."""
+        follower, self._follower = self._follower, None
+        extents = self.intake.take_closed()
+        header = self._header() if self.size is not None else None
+
+        def job() -> None:
+            if follower is not None:
+                follower.stop()
+            if remove:
+                self._part.close()
+                self._journal.remove()
+            else:
+                work.close_part(self._part, self._journal, header, extents)
+
+        self._run(job, lambda _: then(), lambda _: then())
+
+    def keep_aside(self, then: Callable[[object], None]) -> None:
+        """Rename the part of a file that failed its check."""
+        names = PartNames.beside(self._request.destination)
+        self._run(lambda: work.keep_aside(names), then)
+
+    def _run(
+        self,
+        job: Callable[[], work.T],
+        then: Callable[[work.T], None],
+        failed: Callable[[DownloaderError], None] | None = None,
+    ) -> None:
+        self.busy = True
+
+        def done(result: work.T) -> None:
+            self.busy = False
+            then(result)
+            self.on_quiet()
+
+        def broke(error: DownloaderError) -> None:
+            self.busy = False
+            (failed or self.on_failure)(error)
+
+        self._workers.submit(job, done, broke)
+
+    def _header(self) -> Header:
+        return Header.of(self._request, self.size or 0, self.etag)
+
+    def _new_follower(self, claimed: list[Extent]) -> Follower | None:
+        size = self.ledger.size
+        if size is None:
+            return None
+        hasher = new_hasher(self._request.digest, size)
+
+        def lost(extent: Extent) -> None:
+            self._workers.post(lambda: self._take_back(follower, extent))
+
+        def done() -> None:
+            self._workers.post(self.on_quiet)
+
+        follower = Follower(self._part.path, size, hasher, claimed, lost, done)
+        return follower
+
+    def _take_back(self, follower: Follower, extent: Extent) -> None:
+        if follower is not self._follower:
+            return
+        self.ledger.here.remove(extent.start, extent.end)
+        self._lost.append(extent)
+        follower.recovered(self.ledger.here.prefix_end())
+        self.on_lost(extent.length)
+
+    def _stop_follower(self) -> None:
+        if self._follower is not None:
+            self._follower.stop()
+            self._follower = None
+
+
+def _ignore_failure(error: DownloaderError) -> None:
+    pass
+
+
+def _ignore_count(count: int) -> None:
+    pass
+
+
+def _ignore_quiet() -> None:
+    pass
+
+
+def _ignore_none(result: None) -> None:
+    pass

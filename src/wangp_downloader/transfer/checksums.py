@@ -1,0 +1,56 @@
+"""The digests of whole files and the checksums of pieces. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+from zlib import crc32
+
+from wangp_downloader.files import Digest, DigestKind
+
+__all__ = ["Extent", "Hasher", "crc32", "new_hasher"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Extent:
+    """A range of a part file and the CRC-32 of the bytes that were received for it.
+
+    Attributes:
+        start: First byte.
+        length: Bytes.
+        checksum: CRC-32 (ISO 3309) of what came over the network, before it went to the disk.
+    """
+
+    start: int
+    length: int
+    checksum: int
+
+    @property
+    def end(self) -> int:
+        """Byte after the last."""
+        return self.start + self.length
+
+
+class Hasher(Protocol):
+    """What :mod:`hashlib` objects offer."""
+
+    def update(self, data: memoryview, /) -> None:
+        """Feed bytes."""
+
+    def hexdigest(self) -> str:
+        """Return the lowercase hex digest."""
+
+    def copy(self) -> Hasher:
+        """Return an independent copy."""
+
+
+def new_hasher(digest: Digest | None, size: int) -> Hasher:
+    r"""Return a hash object for a content of ``size`` bytes that is to have ``digest``.
+
+    A git blob id is the SHA-1 of ``"blob <size>\0"`` and the content (Git book, section 10.2). Without a
+    digest to compare with, SHA-256 is computed all the same: it is what messages name.
+    """
+    if digest is not None and digest.kind is DigestKind.GIT_BLOB:
+        return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    return hashlib.sha256()

@@ -1,0 +1,64 @@
+"""One range being fetched, and what a file and the loop need of each other. Values and interfaces only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from wangp_downloader.transfer.answer import Verdict
+from wangp_downloader.transfer.limiter import TokenBucket
+from wangp_downloader.transfer.redirect import Origin
+from wangp_downloader.transfer.request import TransferOptions
+from wangp_downloader.transfer.spans import Lease
+from wangp_downloader.transfer.transport import LeaseSink
+from wangp_downloader.transfer.workers import Workers
+
+
+@dataclass(slots=True, eq=False)
+class Fetch:
+    """One range being fetched.
+
+    Attributes:
+        lease: The range.
+        sink: Where its bytes go.
+        url: Where they come from now.
+        ranged: False where the whole file is asked for without a range.
+        fresh: True if it wants a new TCP connection.
+        asked_end: End of the range as it was asked for, None without a range.
+        hops: Redirects followed for it.
+        verdict: What the answer means, None before there is one.
+    """
+
+    lease: Lease
+    sink: LeaseSink
+    url: str
+    ranged: bool
+    fresh: bool = False
+    asked_end: int | None = None
+    hops: int = 0
+    verdict: Verdict | None = None
+
+
+class Worker(Protocol):
+    """What a file needs from the loop."""
+
+    def stop(self, fetch: Fetch) -> None:
+        """End a fetch now, without calling ``ended``."""
+
+    def distress(self) -> None:
+        """Note that the other side, or the way to it, is in trouble."""
+
+    def hold(self, origin: Origin, seconds: float) -> None:
+        """Ask nothing of an origin for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all files of a run share."""
+
+    options: TransferOptions
+    bucket: TokenBucket
+    workers: Workers
+    worker: Worker
+    clock: Callable[[], float]

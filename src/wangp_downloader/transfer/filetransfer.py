@@ -1,0 +1,489 @@
+"""The life of one file from request to result: what to fetch next, what to do when something ends.
+
+Owns the decisions about one file. Knows no libcurl (the loop does the fetching) and opens no file
+itself (:class:`Books` does). Everything here runs in the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from wangp_downloader.errors import CancelledError, DownloaderError, IntegrityError, TransferError
+from wangp_downloader.events import Level
+from wangp_downloader.paths import redact_url
+from wangp_downloader.transfer import work
+from wangp_downloader.transfer.answer import Meaning, Verdict
+from wangp_downloader.transfer.backoff import Backoff
+from wangp_downloader.transfer.books import Books
+from wangp_downloader.transfer.fetch import Context, Fetch
+from wangp_downloader.transfer.lock import FileLock
+from wangp_downloader.transfer.names import PartNames
+from wangp_downloader.transfer.redirect import Origin
+from wangp_downloader.transfer.report import Report
+from wangp_downloader.transfer.request import SMALL_FILE, TransferRequest, TransferResult
+from wangp_downloader.transfer.source import Source
+from wangp_downloader.transfer.spans import UNKNOWN_END, Lease
+from wangp_downloader.transfer.transport import LeaseSink
+from wangp_downloader.units import MIB, format_size
+
+_LOCK_POLL_S = 0.3
+_MOST_REPAIRS = 3
+_SMALLEST_HALF = MIB
+_LEASE_BYTES = 16 * MIB
+_SMALLEST_LEASE = 4 * MIB
+
+
+class State(StrEnum):
+    """Where a file is in its life."""
+
+    QUEUED = "queued"
+    OPENING = "opening"
+    LOCKED = "locked"
+    """Another process fetches it."""
+    ACTIVE = "active"
+    CLOSING = "closing"
+    DONE = "done"
+
+
+class FileTransfer:
+    """One file on its way.
+
+    Attributes:
+        request: What is asked for.
+        state: Where it is.
+        paused: True while the person wants it to rest.
+        fetches: What is being fetched for it now.
+        not_before: Monotonic time before which nothing new is asked.
+        result: The end, once ``state`` is DONE.
+        source: Where its bytes come from.
+    """
+
+    def __init__(self, request: TransferRequest, report: Report, context: Context) -> None:
+        self.request = request
+        self.report = report
+        self.state = State.QUEUED
+        self.paused = False
+        self.fetches: list[Fetch] = []
+        self.not_before = 0.0
+        self.result: TransferResult | None = None
+        self.books: Books | None = None
+        self._context = context
+        options = context.options
+        self._backoff = Backoff(options.backoff_base_s, options.backoff_cap_s, options.max_attempts)
+        self._lock = FileLock(PartNames.beside(request.destination).lock)
+        self._told_of_lock = False
+        self._error: DownloaderError | None = None
+        self.source = Source(request)
+        self._repairs = 0
+        self._refetched = False
+        self._settling: Callable[[], None] | None = None
+
+    # -- what the loop asks
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole file, None until known."""
+        return self.books.size if self.books is not None else self.request.size
+
+    @property
+    def small(self) -> bool:
+        """True if one request is enough for it."""
+        return self.size is not None and self.size <= SMALL_FILE
+
+    def open(self) -> None:
+        """Begin: get hold of the part file, in a worker thread."""
+        self.state = State.OPENING
+        request, lock = self.request, self._lock
+        self._context.workers.submit(
+            lambda: work.open_part(request, lock, lambda: self._error is not None),
+            self._opened,
+            self._not_opened,
+        )
+
+    def take(self, now: float, most: int) -> Fetch | None:
+        """Give out the next range to fetch, None if there is none now.
+
+        Args:
+            now: Monotonic seconds.
+            most: Connections that this file may have.
+        """
+        if self.state is not State.ACTIVE or self.paused or self._settling or now < self.not_before:
+            return None
+        books = self.books
+        if books is None or books.clearing or books.ledger.complete or len(self.fetches) >= most:
+            return None
+        # Until the first answer nobody knows where the file is or whether ranges work: one asks for all.
+        source = self.source
+        if self.fetches and (not source.resolved or source.one_stream or books.size is None):
+            return None
+        lease = self._lease(books, most)
+        if lease is None:
+            return None
+        lease.epoch = self._backoff.epoch
+        fetch = Fetch(lease, LeaseSink(books.intake, lease), source.url, not source.one_stream, source.fresh)
+        self.fetches.append(fetch)
+        return fetch
+
+    def _lease(self, books: Books, most: int) -> Lease | None:
+        size = books.size
+        if (self.source.one_stream or size is None) and books.ledger.here.total:
+            # Nobody can say what comes after what is here: a stream begins at zero.
+            self._start_over()
+            return None
+        if self.source.one_stream:
+            return books.ledger.lease(UNKNOWN_END)
+        if size is None:
+            return books.ledger.lease(SMALL_FILE)
+        if size <= SMALL_FILE or most == 1:
+            return books.ledger.lease(size)
+        fair = size // (2 * most) // MIB * MIB
+        lease = books.ledger.lease(max(_SMALLEST_LEASE, min(_LEASE_BYTES, fair)))
+        if lease is not None:
+            return lease
+        # Nothing is left to give: help the one who has most to do, if that takes longer than asking.
+        speed = self.report.bytes_per_s / max(1, len(self.fetches))
+        return books.ledger.split(max(_SMALLEST_HALF, int(speed * 0.15)))
+
+    # -- what the loop tells
+
+    def head(self, fetch: Fetch, status: int, headers: Mapping[str, str]) -> bool:
+        """Judge an answer's head; return whether its body is wanted."""
+        books = self.books
+        if books is None or self._settling:
+            return False
+        try:
+            fetch.verdict = self.source.judge(fetch, books, status, headers)
+        except DownloaderError as error:
+            fetch.verdict = Verdict(Meaning.FAIL, error=error)
+        return fetch.verdict.meaning is Meaning.BODY
+
+    def ended(self, fetch: Fetch, error: DownloaderError | None) -> str | None:
+        """Take note that a fetch ended; return the URL to go on with if it was redirected.
+
+        Args:
+            fetch: Which one.
+            error: What libcurl said, None if the answer ended in order.
+        """
+        fetch.sink.flush()
+        verdict, books = fetch.verdict, self.books
+        if verdict is not None and verdict.meaning is Meaning.REDIRECT:
+            try:
+                return self.source.redirected(fetch, self.size)
+            except TransferError as refusal:
+                self._release(fetch)
+                self.fail(refusal)
+        elif books is not None:
+            self._release(fetch)
+            self._settle_fetch(fetch, verdict, error, books)
+        return None
+
+    def _settle_fetch(
+        self, fetch: Fetch, verdict: Verdict | None, error: DownloaderError | None, books: Books
+    ) -> None:
+        if books.intake.failure is not None:
+            self.fail(books.intake.failure)
+        elif self._settling or self.state is not State.ACTIVE:
+            return
+        elif verdict is None:
+            self.trouble(fetch, error or TransferError(f"{redact_url(fetch.url)}: no answer", retryable=True))
+        elif verdict.meaning is Meaning.BODY:
+            self._body_ended(fetch, error, books)
+        else:
+            self._refused(fetch, verdict)
+
+    def _body_ended(self, fetch: Fetch, error: DownloaderError | None, books: Books) -> None:
+        lease = fetch.lease
+        if lease.remaining == 0:
+            pass
+        elif error is None and lease.end == UNKNOWN_END:
+            try:
+                books.learn(lease.position, books.etag)
+            except DownloaderError as refusal:
+                self.fail(refusal)
+                return
+        else:
+            short = TransferError(f"{redact_url(fetch.url)}: the answer ended too early", retryable=True)
+            self.trouble(fetch, error or short)
+        self._maybe_check()
+
+    def _refused(self, fetch: Fetch, verdict: Verdict) -> None:
+        error = verdict.error or TransferError(f"{redact_url(fetch.url)}: refused")
+        match verdict.meaning:
+            case Meaning.RETRY:
+                self.trouble(fetch, error)
+            case Meaning.RESOLVE_AGAIN:
+                if self.source.expired(fetch):
+                    self.trouble(fetch, error)
+            case Meaning.ONE_STREAM if not self.source.one_stream:
+                self.report.notice(f"{error.message}: it is fetched as one stream, from the beginning")
+                self.source.one_stream = True
+                self._start_over()
+            case Meaning.ONE_STREAM:
+                self.trouble(fetch, error)
+            case Meaning.CHANGED if self._may_restart(error):
+                self._repairs += 1
+                self.report.notice(f"{error.message}: starting afresh")
+                self._start_over()
+            case _:
+                self.fail(error)
+
+    def _may_restart(self, error: DownloaderError) -> bool:
+        learnt = error.retryable or self.request.size is None
+        return learnt and self._repairs < _MOST_REPAIRS
+
+    # -- trouble
+
+    def trouble(self, fetch: Fetch, error: DownloaderError, *, weight: int = 1) -> None:
+        """Note that a fetch failed: wait and try again, or give up."""
+        if not error.retryable:
+            self.fail(error)
+            return
+        if fetch.lease.epoch < self._backoff.epoch:
+            return  # of the same trouble that was counted already
+        options, worker = self._context.options, self._context.worker
+        asked_s = error.retry_after_s
+        wait_s = self._backoff.failed(weight=weight, asked_s=asked_s)
+        if self._backoff.exhausted or (asked_s or 0) > options.max_wait_s:
+            error.hint = error.hint or "start again later: it goes on where it was"
+            self.fail(error)
+            return
+        worker.distress()
+        if asked_s is not None:
+            worker.hold(Origin.of(fetch.url), wait_s)
+        # A broken stream may come from a stale address or a sick server behind it: ask for another.
+        if self._backoff.failures > 1 and not self.fetches:
+            self.source.forget_address()
+        self.not_before = self._context.clock() + wait_s
+        self.report.retrying(error.message, wait_s)
+
+    def stalled(self, fetch: Fetch) -> None:
+        """Note that nothing has come for too long; the fetch is stopped already."""
+        seconds = self._context.options.stall_timeout_s
+        error = TransferError(f"{redact_url(fetch.url)}: nothing came for {seconds:.0f} s", retryable=True)
+        self._release(fetch)
+        self.trouble(fetch, error, weight=3)
+
+    def restart(self, fetch: Fetch) -> None:
+        """End a fetch so that its rest is asked for anew, on another connection; nobody is to blame."""
+        if self.source.one_stream:
+            return
+        self._context.worker.stop(fetch)
+        fetch.sink.flush()
+        self._release(fetch)
+
+    def progressed(self, count: int) -> None:
+        """Take note of new bytes."""
+        self.report.fetched += count
+        self._backoff.progressed(count)
+        if self._backoff.failures == 0:
+            self.source.works()
+
+    # -- what the person asks
+
+    def pause(self) -> None:
+        """Rest, keeping the part."""
+        if not self.paused and self.state is not State.DONE:
+            self.paused = True
+            self.stop_fetches()
+            self.report.paused()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self.paused:
+            self.paused = False
+            if self.state is State.QUEUED:
+                self.report.queued(self.size)
+
+    def cancel(self) -> None:
+        """Stop for good in this run; the part stays."""
+        self.fail(CancelledError())
+
+    def fail(self, error: DownloaderError) -> None:
+        """End with an error, keeping what has arrived."""
+        if self.state in {State.CLOSING, State.DONE} or self._error is not None:
+            return
+        self._error = error
+        self.stop_fetches()
+        if self.state is not State.OPENING:
+            self._settle(self._close)
+
+    # -- from time to time
+
+    def tick(self, now: float) -> None:
+        """Do what is due: checkpoints, progress, waiting jobs."""
+        if self.state is State.LOCKED and now >= self.not_before and not self.paused:
+            self.open()
+        books = self.books
+        if books is None or self.state is not State.ACTIVE:
+            return
+        for fetch in self.fetches:
+            fetch.sink.flush()
+        if books.intake.failure is not None:
+            self.fail(books.intake.failure)
+        books.follow()
+        if books.ledger.complete and books.hashing:
+            self.report.verifying(books.hashed, books.size or 0, now)
+        else:
+            self.report.progress(books.ledger.here.total, len(self.fetches), now)
+        self._maybe_check()
+        self._step()
+
+    def pulse(self, now: float) -> None:
+        """Make what has arrived safe, if that is due; called in every turn of the loop."""
+        if self.books is not None and self.state is State.ACTIVE and not self._settling:
+            every_s = self._context.options.checkpoint_s
+            self.books.checkpoint([fetch.sink for fetch in self.fetches], now, every_s)
+
+    def stop_fetches(self) -> None:
+        """End all fetches, keeping what they brought."""
+        for fetch in list(self.fetches):
+            self._context.worker.stop(fetch)
+            fetch.sink.flush()
+            self._release(fetch)
+
+    def _release(self, fetch: Fetch) -> None:
+        if self.books is not None:
+            self.books.intake.close_extent(fetch.lease)
+            self.books.ledger.release(fetch.lease)
+        if fetch in self.fetches:
+            self.fetches.remove(fetch)
+
+    def _opened(self, opened: work.Opened | work.InPlace | None) -> None:
+        if opened is None:
+            self._wait_for_other()
+            return
+        if isinstance(opened, work.InPlace):
+            self._conclude(
+                TransferResult(self.request.key, None, opened.verified, opened.reason, 0, kept=True)
+            )
+            return
+        context = self._context
+        books = Books(self.request, opened, context.bucket, context.workers, self.progressed)
+        books.on_failure = self.fail
+        books.on_lost = self._lost
+        books.on_quiet = self._maybe_check
+        self.books = books
+        self.state = State.ACTIVE
+        for text in opened.notices:
+            self.report.notice(text)
+        self.report.started(books.size, books.ledger.here.total)
+        if self._error is not None:
+            self._settle(self._close)
+        else:
+            self._maybe_check()
+
+    def _not_opened(self, error: DownloaderError) -> None:
+        self._error = self._error or error
+        self._conclude_error()
+
+    def _wait_for_other(self) -> None:
+        if self._error is not None:
+            self._conclude_error()
+            return
+        self.state = State.LOCKED
+        self.not_before = self._context.clock() + _LOCK_POLL_S
+        if not self._told_of_lock:
+            self._told_of_lock = True
+            name = self.request.destination.name
+            self.report.notice(f"another instance is fetching {name}: waiting for it", Level.INFO)
+
+    def _lost(self, count: int) -> None:
+        self.report.notice(f"{format_size(count)} of the part changed on the disk: fetched again")
+
+    # -- changes that need quiet: no fetch, no job
+
+    def _settle(self, action: Callable[[], None]) -> None:
+        self._settling = action
+        self.stop_fetches()
+        self._step()
+
+    def _step(self) -> None:
+        if self._settling is not None and not (self.books and self.books.busy):
+            action, self._settling = self._settling, None
+            action()
+
+    def _maybe_check(self) -> None:
+        books = self.books
+        if books is None or self._settling or self._error or self.fetches:
+            return
+        if self.state is State.ACTIVE and books.ledger.complete:
+            books.follow()
+            if not books.busy and not books.hashing:
+                books.check(self._checked)
+
+    def _start_over(self) -> None:
+        """Forget what has arrived and begin from zero."""
+        books = self.books
+        if books is not None and not self._settling:
+            self._settle(lambda: books.clear(_nothing))
+
+    def _checked(self, found: work.InPlace | work.Mismatch | None) -> None:
+        books = self.books
+        if books is None or found is None:
+            return
+        if isinstance(found, work.InPlace):
+            for text in found.notices:
+                self.report.notice(text)
+            self._error = None
+            result = TransferResult(self.request.key, None, found.verified, found.reason, self.report.fetched)
+            self._leave(books, result)
+        elif self._error is None:
+            self._mismatched(found, books)
+        self._step()
+
+    def _mismatched(self, found: work.Mismatch, books: Books) -> None:
+        name = self.request.destination.name
+        if found.changed and self._repairs < _MOST_REPAIRS:
+            self._repairs += 1
+            count = sum(extent.length for extent in found.changed)
+            self.report.notice(f"{name}: {format_size(count)} changed on the disk: fetched again")
+            books.drop(found.changed)
+        elif not self._refetched:
+            self._refetched = self.source.fresh = True
+            self.source.forget_address()
+            self.report.retrying(
+                f"{name} does not match its hash: fetching it once more, from new connections", 0
+            )
+            self._start_over()
+        else:
+            books.keep_aside(lambda aside: self._refuse(found.actual, Path(str(aside))))
+
+    def _refuse(self, actual: str, aside: Path) -> None:
+        self._error = work.mismatch_error(self.request, actual, aside)
+        if self.books is not None:
+            self._leave(self.books, None)
+
+    def _close(self) -> None:
+        if self.books is None:
+            self._conclude_error()
+            return
+        self.state = State.CLOSING
+        self.books.close(remove=isinstance(self._error, IntegrityError), then=self._conclude_error)
+
+    def _leave(self, books: Books, result: TransferResult | None) -> None:
+        """Close without leaving a part: the file is in place, or kept aside."""
+        self.state, self._settling = State.CLOSING, None
+
+        def then() -> None:
+            if result is None:
+                self._conclude_error()
+            else:
+                self._conclude(result)
+
+        books.close(remove=True, then=then)
+
+    def _conclude_error(self) -> None:
+        error = self._error or TransferError("stopped for an unknown reason")
+        self._conclude(TransferResult(self.request.key, error, False, None, self.report.fetched))
+
+    def _conclude(self, result: TransferResult) -> None:
+        self._lock.release()
+        self.state = State.DONE
+        self.result = result
+        self.report.finished(result, stopped=isinstance(result.error, CancelledError))
+
+
+def _nothing() -> None:
+    pass

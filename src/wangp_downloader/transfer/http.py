@@ -1,0 +1,260 @@
+"""One HTTP connection's work: a libcurl easy handle that fetches one range into a sink.
+
+Owns the options that libcurl gets. Redirects are never followed here, and what an answer means is decided
+by who asked (``on_head``). Knows no files and no retries.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pycurl
+
+from wangp_downloader.errors import DownloaderError, TransferError
+from wangp_downloader.paths import redact_url
+from wangp_downloader.transfer.certs import Trust
+from wangp_downloader.transfer.curl_errors import curl_error
+from wangp_downloader.transfer.headers import parse_status_line
+from wangp_downloader.transfer.transport import Sink, Taken
+from wangp_downloader.units import KIB
+
+_ALL, _LATER = Taken.ALL, Taken.LATER  # looked up for every 16 KB
+_log = logging.getLogger(__name__)
+_REFUSED_BODY_BYTES = 64 * KIB
+_BUFFER_BYTES = 512 * KIB
+_SMALL_BUFFER_BYTES = 16 * KIB
+_MOST_HEADERS = 200
+_SEGMENT_BYTES = 1440
+_SLACK_S = 0.02
+_SMALLEST_WINDOW = 8 * KIB
+_LARGEST_WINDOW = 4096 * KIB
+# Without a name in pycurl: CURLSSLOPT_NATIVE_CA and CURLOPT_SUPPRESS_CONNECT_HEADERS of curl/curl.h.
+_NATIVE_CA = 1 << 4
+_SUPPRESS_CONNECT_HEADERS = 265
+
+OnHead = Callable[[int, dict[str, str]], bool]
+"""Told status and headers (names in lowercase); returns whether the body is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What all connections have in common.
+
+    Attributes:
+        trust: Certificates.
+        user_agent: Of the program.
+        connect_timeout_s: For TCP and TLS.
+    """
+
+    trust: Trust
+    user_agent: str
+    connect_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One GET.
+
+    Attributes:
+        url: Where to; not shown anywhere.
+        start: First byte.
+        end: Byte after the last, None for the whole file without ``Range``.
+        token: For the ``Authorization`` header, or None.
+        bytes_per_s: What a limit leaves for this connection, None for no limit. The kernel then gets a
+            small receive buffer, so that the sender is held back too and does not come in bursts.
+        fresh: True to open a new TCP connection.
+    """
+
+    url: str
+    start: int
+    end: int | None
+    token: str | None = field(default=None, repr=False)
+    bytes_per_s: float | None = None
+    fresh: bool = False
+
+
+class HttpConnection:
+    """An easy handle, used for one request after the other.
+
+    Attributes:
+        handle: libcurl's handle.
+        paused: True while the sink would not take more.
+        heard: Header lines so far, to see whether the other side is alive.
+        broken: A mistake of ours that ended the request.
+    """
+
+    def __init__(self, settings: HttpSettings, share: Any) -> None:
+        self.handle: Any = pycurl.Curl()
+        # Survives every reset of the handle.
+        self.handle.setopt(pycurl.SHARE, share)
+        self.paused = False
+        self.heard = 0
+        self.broken: TransferError | None = None
+        self._settings = settings
+        self._url = ""
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._on_head: OnHead = _refuse
+        self._sink: Sink | None = None
+        self._wanted = False
+        self._refused = 0
+        self._rate: float | None = None
+        self._descriptor = -1
+
+    def prepare(self, request: HttpRequest, sink: Sink, on_head: OnHead) -> None:
+        """Set the handle up for a request; adding it to a multi handle starts it."""
+        self._url = redact_url(request.url)
+        self._sink, self._on_head = sink, on_head
+        self._status, self._refused, self.heard = 0, 0, 0
+        self._wanted = self.paused = False
+        self.broken = None
+        handle = self.handle
+        handle.reset()
+        handle.setopt(pycurl.URL, request.url)
+        handle.setopt(pycurl.WRITEFUNCTION, self._body)
+        handle.setopt(pycurl.HEADERFUNCTION, self._header)
+        handle.setopt(pycurl.HTTPHEADER, _headers(request))
+        if request.end is not None:
+            handle.setopt(pycurl.RANGE, f"{request.start}-{request.end - 1}")
+        if request.fresh:
+            handle.setopt(pycurl.FRESH_CONNECT, 1)
+        limited = request.bytes_per_s is not None
+        handle.setopt(pycurl.BUFFERSIZE, _SMALL_BUFFER_BYTES if limited else _BUFFER_BYTES)
+        # HTTP/2's own windows would take megabytes that the limit has not granted.
+        version = pycurl.CURL_HTTP_VERSION_1_1 if limited else pycurl.CURL_HTTP_VERSION_2TLS
+        handle.setopt(pycurl.HTTP_VERSION, version)
+        self._rate, self._descriptor = request.bytes_per_s, -1
+        if limited:
+            handle.setopt(pycurl.SOCKOPTFUNCTION, self._shrink_buffer)
+        self._common(handle)
+        _proxy_as_everywhere(handle, request.url)
+
+    def _common(self, handle: Any) -> None:
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.FOLLOWLOCATION, 0)
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        handle.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
+        handle.setopt(pycurl.USERAGENT, self._settings.user_agent)
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(self._settings.connect_timeout_s * 1000))
+        handle.setopt(pycurl.TCP_KEEPALIVE, 1)
+        trust = self._settings.trust
+        if trust.file is not None:
+            handle.setopt(pycurl.CAINFO, trust.file)
+        elif trust.folder is not None:
+            handle.setopt(pycurl.CAPATH, trust.folder)
+        elif sys.platform in {"win32", "darwin"}:
+            handle.setopt(pycurl.SSL_OPTIONS, _NATIVE_CA)
+
+    def unpause(self) -> None:
+        """Offer the sink what it would not take; may pause again at once."""
+        self.paused = False
+        self.handle.pause(pycurl.PAUSE_CONT)
+
+    def fit_buffer(self) -> None:
+        """Widen a new connection's buffer to what its round trip needs, once that is known."""
+        if self._rate is None or self._descriptor < 0 or not self._wanted:
+            return
+        descriptor, self._descriptor = self._descriptor, -1
+        handle = self.handle
+        trip = handle.getinfo(pycurl.CONNECT_TIME) - handle.getinfo(pycurl.NAMELOOKUP_TIME)
+        # libcurl may have tried several sockets: the one seen last is not always the one in use.
+        _set_buffer(descriptor, _buffer_for(self._rate, max(0.0, trip)), handle.getinfo(pycurl.LOCAL_PORT))
+
+    def error(self, code: int, detail: str) -> DownloaderError:
+        """Return what libcurl's error code means."""
+        return self.broken or curl_error(code, detail, self._url)
+
+    def close(self) -> None:
+        """Free the handle."""
+        self._sink, self._on_head = None, _refuse
+        self.handle.close()
+
+    def _shrink_buffer(self, descriptor: int, purpose: int) -> int:
+        self._descriptor = descriptor
+        _set_buffer(descriptor, _buffer_for(self._rate or 0.0, 0.0))
+        ok: int = pycurl.SOCKOPT_OK
+        return ok
+
+    def _header(self, line: bytes) -> int | None:
+        try:
+            self._read_header(line)
+        except Exception as error:  # noqa: BLE001 - libcurl could only print it and go on
+            _log.exception("judging an answer broke")
+            self.broken = TransferError(f"internal error: {error!r}")
+            return -1
+        return None
+
+    def _read_header(self, line: bytes) -> None:
+        self.heard += 1
+        status = parse_status_line(line) if line.startswith(b"HTTP/") else None
+        if status is not None:
+            self._status, self._headers = status, {}
+        elif line.strip():
+            name, colon, value = line.decode("latin-1").partition(":")
+            if colon and len(self._headers) < _MOST_HEADERS:
+                self._headers[name.strip().lower()] = value.strip()
+        elif self._status >= 200:
+            self._wanted = self._on_head(self._status, self._headers)
+
+    def _body(self, data: bytes) -> int | None:
+        if not self._wanted or self._sink is None:
+            # A short explanation is read to its end, so that the connection can be used again.
+            self._refused += len(data)
+            return None if self._refused <= _REFUSED_BODY_BYTES else -1
+        taken = self._sink.write(data)
+        if taken is _ALL:
+            return None
+        if taken is _LATER:
+            self.paused = True
+            pause: int = pycurl.WRITEFUNC_PAUSE
+            return pause
+        return -1
+
+
+def _refuse(status: int, headers: dict[str, str]) -> bool:
+    return False
+
+
+def _headers(request: HttpRequest) -> list[str]:
+    headers = ["Accept: */*", "Accept-Encoding: identity"]
+    if request.token is not None:
+        headers.append(f"Authorization: Bearer {request.token}")
+    return headers
+
+
+def _set_buffer(descriptor: int, size: int, port: int | None = None) -> None:
+    """Set the receive buffer of a socket, if it is the one bound to ``port``."""
+    try:
+        opened = socket.socket(fileno=descriptor)
+    except OSError:
+        return
+    try:
+        if port is None or opened.getsockname()[1] == port:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        if port is None:
+            # The window opens in steps of a segment, which may be 64 KB on loopback and jumbo links.
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT_BYTES)
+    except (OSError, AttributeError, IndexError):
+        pass  # a system without the option: the limit holds all the same, only less smoothly
+    finally:
+        opened.detach()
+
+
+def _buffer_for(bytes_per_s: float, round_trip_s: float) -> int:
+    """Return a receive buffer that lets a rate through and holds little more."""
+    size = int(bytes_per_s * (1.5 * round_trip_s + _SLACK_S))
+    return max(_SMALLEST_WINDOW, min(_LARGEST_WINDOW, size))
+
+
+def _proxy_as_everywhere(handle: Any, url: str) -> None:
+    """Let ``HTTP_PROXY`` count as in other programs: libcurl reads only the lowercase form of that one."""
+    if url.startswith("http://") and not os.environ.get("http_proxy"):
+        proxy = os.environ.get("HTTP_PROXY")
+        if proxy:
+            handle.setopt(pycurl.PROXY, proxy)

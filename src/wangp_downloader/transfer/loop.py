@@ -1,0 +1,371 @@
+"""The loop: one libcurl multi handle that moves the bytes of all files of a run.
+
+Owns connections, the clock and the order of things within a turn of the loop. What to fetch is decided by
+:class:`FileTransfer`, whose turn it is by :class:`Queue`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pycurl
+
+from wangp_downloader.cancel import CancelToken
+from wangp_downloader.errors import CancelledError
+from wangp_downloader.events import Emit
+from wangp_downloader.transfer.certs import find_trust
+from wangp_downloader.transfer.fetch import Context, Fetch
+from wangp_downloader.transfer.filetransfer import FileTransfer, State
+from wangp_downloader.transfer.governor import Governor
+from wangp_downloader.transfer.http import HttpConnection, HttpRequest, HttpSettings
+from wangp_downloader.transfer.limiter import TokenBucket
+from wangp_downloader.transfer.queue import Queue
+from wangp_downloader.transfer.redirect import Origin
+from wangp_downloader.transfer.report import Report
+from wangp_downloader.transfer.request import TransferOptions, TransferRequest, TransferResult
+from wangp_downloader.transfer.shared_limit import SharedLimit
+from wangp_downloader.transfer.workers import Workers
+from wangp_downloader.units import KIB
+
+_TURN_S = 0.025
+_TICK_S = 0.05
+_CANCEL_S = 0.6
+_SLEPT_S = 10.0
+_LINGER_S = 1.0
+_POLITE_BYTES_PER_S = 512 * KIB
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A connection at work for a file."""
+
+    connection: HttpConnection
+    file: FileTransfer
+    fetch: Fetch
+    alive_at: float
+    seen: int = 0
+
+
+class TransferLoop:
+    """One run of the engine.
+
+    Args:
+        requests: What is asked for.
+        options: How to work.
+        limit: Returns the limit of the moment in bytes a second, or None.
+        commands: Calls posted by other threads, run in the loop's thread.
+        emit: Told what happens.
+    """
+
+    def __init__(
+        self,
+        requests: Sequence[TransferRequest],
+        options: TransferOptions,
+        limit: Callable[[], float | None],
+        commands: deque[Callable[[Queue], None]],
+        emit: Emit,
+    ) -> None:
+        self._options = options
+        self._limit, self._commands = limit, commands
+        self._clock = time.monotonic
+        now = self._clock()
+        self._bucket = TokenBucket(None, self._clock)
+        self._shared = SharedLimit(options.state_dir)
+        self._governor = Governor(max(1, options.connections))
+        self._workers = Workers()
+        self._holds: dict[Origin, float] = {}
+        self._multi: Any = pycurl.CurlMulti()
+        # One stream a TCP connection, also over HTTP/2: several connections are what fills a line.
+        self._multi.setopt(pycurl.M_PIPELINING, 0)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, 2 * self._governor.most)
+        self._share: Any = pycurl.CurlShare()
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
+        self._settings = HttpSettings(
+            find_trust(options.ca_file), options.user_agent, options.connect_timeout_s
+        )
+        self._idle: list[HttpConnection] = []
+        self._running: dict[Fetch, _Running] = {}
+        self._paused: deque[_Running] = deque()
+        self._ticked = now
+        self._counted = 0
+        self._share_each: float | None = None
+        self._fresh_wanted = 0
+        context = Context(options, self._bucket, self._workers, self, self._clock)
+        self._queue = Queue(
+            [FileTransfer(request, Report(request.key, emit, now), context) for request in requests],
+            max(1, options.files_at_once),
+        )
+
+    def run(self, cancel: CancelToken) -> list[TransferResult]:
+        """Work until every file has ended, or ``cancel`` is set; return a result a request."""
+        for file in self._queue.all:
+            file.report.queued(file.size)
+        self._shared.join()
+        try:
+            while not self._queue.finished and not cancel.cancelled:
+                if not self._turn():
+                    self._rest()
+            if cancel.cancelled:
+                self._stop_all()
+        finally:
+            self._close()
+        return [self._result(file) for file in self._queue.all]
+
+    # -- what files ask (the Worker protocol)
+
+    def stop(self, fetch: Fetch) -> None:
+        """End a fetch now, without calling ``ended``."""
+        running = self._running.pop(fetch, None)
+        if running is not None:
+            self._detach(running)
+
+    def distress(self) -> None:
+        """Use fewer connections for a while."""
+        self._governor.distress(self._clock())
+
+    def hold(self, origin: Origin, seconds: float) -> None:
+        """Ask nothing of an origin for so long."""
+        self._holds[origin] = max(self._holds.get(origin, 0.0), self._clock() + seconds)
+
+    # -- one turn
+
+    def _turn(self) -> bool:
+        """Do everything once; return whether a connection became free, so that the next turn is due."""
+        now = self._clock()
+        self._obey(now)
+        self._workers.deliver()
+        self._queue.sweep()
+        allowed = self._allowed()
+        self._queue.admit(now, allowed)
+        self._assign(now, allowed)
+        self._release_paused()
+        ended = self._perform()
+        for file in self._queue.open:
+            file.pulse(now)
+        if now - self._ticked >= _TICK_S:
+            self._tick(now)
+        return ended
+
+    def _obey(self, now: float) -> None:
+        while self._commands:
+            self._commands.popleft()(self._queue)
+            self._queue.sweep_waiting()
+        limit = self._shared.share(self._limit(), now)
+        if limit != self._bucket.rate:
+            self._bucket.set_rate(limit)
+            self._resize_buffers(limit)
+
+    def _allowed(self) -> int:
+        limit = self._bucket.rate
+        allowed = self._governor.allowed
+        if limit is None:
+            return allowed
+        # Under a low limit more connections only wait for each other; but each file may have one.
+        useful = max(int(limit // _POLITE_BYTES_PER_S), len(self._queue.open), 1)
+        return min(allowed, useful)
+
+    def _assign(self, now: float, allowed: int) -> None:
+        while len(self._running) < allowed:
+            ready = [file for file in self._queue.open if self._may_ask(file, now)]
+            ready.sort(key=lambda file: len(file.fetches))
+            most = min(allowed, self._options.connections_per_file)
+            fetch = next(
+                (found for file in ready if (found := self._take(file, now, most)) is not None), None
+            )
+            if fetch is None:
+                return
+
+    def _take(self, file: FileTransfer, now: float, most: int) -> Fetch | None:
+        fetch = file.take(now, most)
+        if fetch is not None:
+            connection = self._idle.pop() if self._idle else HttpConnection(self._settings, self._share)
+            self._running[fetch] = _Running(connection, file, fetch, now)
+            self._start(self._running[fetch])
+        return fetch
+
+    def _may_ask(self, file: FileTransfer, now: float) -> bool:
+        if file.state is not State.ACTIVE:
+            return False
+        if not self._holds:
+            return True
+        until = self._holds.get(Origin.of(file.source.url), 0.0)
+        return now >= until
+
+    def _start(self, running: _Running) -> None:
+        fetch, file = running.fetch, running.file
+        lease = fetch.lease
+        fetch.asked_end = lease.end if fetch.ranged and lease.end > lease.start else None
+        request = HttpRequest(
+            url=fetch.url,
+            start=lease.start,
+            end=fetch.asked_end,
+            token=file.source.token_for(fetch.url),
+            bytes_per_s=self._share_each,
+            fresh=fetch.fresh or self._fresh_wanted > 0,
+        )
+        self._fresh_wanted = max(0, self._fresh_wanted - 1)
+        running.alive_at = self._clock()
+        running.connection.prepare(
+            request, fetch.sink, lambda status, headers: file.head(fetch, status, headers)
+        )
+        running.connection.handle.running = running
+        self._multi.add_handle(running.connection.handle)
+
+    def _release_paused(self) -> None:
+        for _ in range(len(self._paused)):
+            if not self._bucket.open():
+                return
+            running = self._paused.popleft()
+            if running.fetch in self._running and running.connection.paused:
+                running.connection.unpause()
+                running.alive_at = self._clock()
+                if running.connection.paused:
+                    self._paused.append(running)
+
+    def _perform(self) -> bool:
+        while self._multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
+            pass
+        left, ended = 1, False
+        while left:
+            left, good, bad = self._multi.info_read()
+            ended = ended or bool(good or bad)
+            for handle in good:
+                self._ended(handle.running, 0, "")
+            for handle, code, detail in bad:
+                self._ended(handle.running, code, detail)
+        if self._bucket.rate is not None:
+            waiting = set(map(id, self._paused))
+            for running in self._running.values():
+                if running.connection.paused and id(running) not in waiting:
+                    self._paused.append(running)
+        return ended
+
+    def _ended(self, running: _Running | None, code: int, detail: str) -> None:
+        # One that ended may have stopped others whose end is in the same batch of messages.
+        if running is None or self._running.get(running.fetch) is not running:
+            return
+        error = running.connection.error(code, detail) if code else None
+        target = running.file.ended(running.fetch, error)
+        if target is not None and running.fetch in self._running:
+            self._multi.remove_handle(running.connection.handle)
+            self._start(running)
+            return
+        if self._running.pop(running.fetch, None) is not None:
+            self._detach(running)
+
+    def _detach(self, running: _Running) -> None:
+        self._multi.remove_handle(running.connection.handle)
+        running.connection.handle.running = None
+        self._idle.append(running.connection)
+
+    # -- from time to time
+
+    def _tick(self, now: float) -> None:
+        slept = now - self._ticked > _SLEPT_S
+        self._ticked = now
+        for running in list(self._running.values()):
+            self._watch(running, now, slept=slept)
+        for file in list(self._queue.open):
+            file.tick(now)
+        received = sum(file.report.fetched for file in self._queue.open)
+        saturated = len(self._running) >= self._governor.allowed and self._bucket.rate is None
+        self._governor.tick(max(0, received - self._counted), now, saturated=saturated)
+        self._counted = received
+        self._holds = {origin: until for origin, until in self._holds.items() if until > now}
+
+    def _watch(self, running: _Running, now: float, *, slept: bool) -> None:
+        """End a connection that brings nothing: stalled, or open though all its bytes are here."""
+        running.connection.fit_buffer()
+        seen = running.fetch.sink.taken + running.connection.heard
+        if seen != running.seen or running.connection.paused or slept:
+            running.seen, running.alive_at = seen, now
+            return
+        silent = now - running.alive_at
+        running.fetch.sink.flush()
+        if running.fetch.lease.remaining == 0 and silent > _LINGER_S:
+            self._ended(running, 0, "")
+        elif silent > self._options.stall_timeout_s:
+            self.stop(running.fetch)
+            running.file.stalled(running.fetch)
+
+    def _resize_buffers(self, limit: float | None) -> None:
+        """Tell connections what a limit leaves for each; those begun under a very other one begin anew."""
+        wanted = None if limit is None else limit / max(1, self._allowed())
+        before, self._share_each = self._share_each, wanted
+        if before is not None and wanted is not None and 0.5 <= wanted / before <= 2.0:
+            return
+        for running in list(self._running.values()):
+            if running.fetch.verdict is not None:
+                running.file.restart(running.fetch)
+        # Idle TCP connections have kernel buffers of the old size: as many new ones are opened.
+        self._fresh_wanted = self._governor.most
+
+    def _rest(self) -> None:
+        if not self._running:
+            self._workers.wait(_TURN_S)
+            return
+        timeout = _TURN_S
+        if self._paused:
+            timeout = min(timeout, max(0.001, self._bucket.wait_s()))
+        if len(self._paused) == len(self._running):
+            self._workers.wait(timeout)
+            return
+        if self._workers.pending:
+            timeout = min(timeout, 0.01)
+        if self._multi.select(timeout) == -1:
+            self._workers.wait(min(timeout, 0.005))
+
+    # -- the end
+
+    def _stop_all(self) -> None:
+        for file in self._queue.all:
+            file.cancel()
+        self._queue.sweep_waiting()
+        until = self._clock() + _CANCEL_S
+        while not self._queue.finished and self._clock() < until:
+            self._workers.deliver()
+            self._queue.sweep()
+            for file in self._queue.open:
+                file.tick(self._clock())
+            self._workers.wait(0.01)
+
+    def _close(self) -> None:
+        self._shared.leave()
+        for file in self._queue.all:
+            file.cancel()
+        for fetch in list(self._running):
+            self.stop(fetch)
+        for connection in self._idle:
+            connection.close()
+        self._multi.close()
+        self._share.close()
+        self._queue.sweep()
+        self._queue.sweep_waiting()
+        if self._queue.finished:
+            self._workers.close()
+        else:
+            # A disk that takes long to sync must not hold up who said stop; parts and locks are let go later.
+            for file in self._queue.open:
+                file.report.mute()
+            threading.Thread(target=self._settle_late, name="transfer-late", daemon=True).start()
+
+    def _settle_late(self) -> None:
+        while not self._queue.finished:
+            self._workers.wait(_TURN_S)
+            self._workers.deliver()
+            for file in self._queue.open:
+                file.tick(self._clock())
+            self._queue.sweep()
+        self._workers.close()
+
+    @staticmethod
+    def _result(file: FileTransfer) -> TransferResult:
+        if file.result is not None:
+            return file.result
+        return TransferResult(file.request.key, CancelledError(), False, None, file.report.fetched)

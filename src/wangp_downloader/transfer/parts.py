@@ -1,0 +1,166 @@
+"""Parts that were left over: ours, to go on with or to remove; Wan2GP's own, to know of and to remove.
+
+Only files that look exactly like what this program or huggingface_hub leaves behind are ever listed, and
+only listed ones can be removed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from wangp_downloader.cancel import CancelToken
+from wangp_downloader.transfer.journal import Journal, disjoint
+from wangp_downloader.transfer.lock import FileLock
+from wangp_downloader.transfer.names import BAD_SUFFIX, JOURNAL_SUFFIX, LOCK_SUFFIX, PART_SUFFIX
+from wangp_downloader.transfer.storage import storage_errors
+
+_HUB_SUFFIX = ".incomplete"
+_WAN2GP_TEMPORARY = "_temp"
+
+
+class PartKind(StrEnum):
+    """Whose left-over it is."""
+
+    OURS = "part"
+    """Can be gone on with."""
+    BAD = "bad"
+    """Content that failed its check, kept for inspection."""
+    HUB = "incomplete"
+    """Left by huggingface_hub, on its own or inside Wan2GP; nobody goes on with it."""
+    WAN2GP = "temporary"
+    """In a ``_temp…`` folder of Wan2GP."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOver:
+    """One left-over file.
+
+    Attributes:
+        path: Absolute path.
+        kind: Whose it is.
+        done: Bytes that have arrived, as far as is known.
+        size: Bytes of the whole file, None if unknown.
+        age_s: Seconds since it last changed.
+        in_use: True while a process fetches it.
+        url: Where it comes from, without secrets, if known.
+    """
+
+    path: Path
+    kind: PartKind
+    done: int
+    size: int | None
+    age_s: float
+    in_use: bool = False
+    url: str | None = None
+
+
+def list_parts(roots: Iterable[Path], *, cancel: CancelToken) -> list[LeftOver]:
+    """Return what was left over below some folders, oldest first; symbolic links are not followed.
+
+    Args:
+        roots: Folders; missing and unreadable ones are passed over.
+        cancel: Stops the walk.
+
+    Raises:
+        CancelledError: ``cancel`` was set.
+    """
+    found = {left.path: left for root in roots for left in _walk(root, cancel)}
+    return sorted(found.values(), key=lambda left: -left.age_s)
+
+
+def remove_part(left: LeftOver) -> int:
+    """Delete a left-over and what belongs to it; return the bytes freed, 0 if it is in use or gone.
+
+    Raises:
+        StorageError: It can not be deleted.
+    """
+    lock = FileLock(_beside(left.path, LOCK_SUFFIX)) if left.kind is PartKind.OURS else None
+    with storage_errors("remove", left.path):
+        if lock is not None and not lock.acquire():
+            return 0
+        try:
+            freed = _allocated(left.path)
+            left.path.unlink(missing_ok=True)
+            if lock is not None:
+                _beside(left.path, JOURNAL_SUFFIX).unlink(missing_ok=True)
+        finally:
+            if lock is not None:
+                lock.release()
+    return freed
+
+
+def _walk(root: Path, cancel: CancelToken) -> Iterator[LeftOver]:
+    for folder, _, names in os.walk(root):
+        cancel.raise_if_cancelled()
+        # Only below the root: a Wan2GP that itself lives in ``_temp/`` is no left-over.
+        inside = Path(folder).relative_to(root).parts
+        temporary = any(part.startswith(_WAN2GP_TEMPORARY) for part in inside)
+        for name in names:
+            kind = _kind_of(name, temporary=temporary)
+            if kind is not None:
+                with suppress(OSError):
+                    yield _look_at(Path(folder) / name, kind)
+
+
+def _kind_of(name: str, *, temporary: bool) -> PartKind | None:
+    if name.startswith(".") and name.endswith(PART_SUFFIX):
+        return PartKind.OURS
+    if name.startswith(".") and name.endswith(BAD_SUFFIX):
+        return PartKind.BAD
+    if name.endswith(_HUB_SUFFIX):
+        return PartKind.HUB
+    if temporary and not name.endswith((JOURNAL_SUFFIX, LOCK_SUFFIX)):
+        return PartKind.WAN2GP
+    return None
+
+
+def _look_at(path: Path, kind: PartKind) -> LeftOver:
+    stat = path.lstat()
+    age_s = max(0.0, time.time() - stat.st_mtime)
+    if kind is not PartKind.OURS:
+        return LeftOver(path, kind, stat.st_size, None, age_s)
+    journal = Journal(_beside(path, JOURNAL_SUFFIX))
+    journal.load()
+    header = journal.header
+    done = sum(extent.length for extent in disjoint(journal.extents, header.size)) if header else 0
+    return LeftOver(
+        path,
+        kind,
+        done,
+        header.size if header else None,
+        age_s,
+        _is_locked(_beside(path, LOCK_SUFFIX)),
+        header.url if header else None,
+    )
+
+
+def _beside(part: Path, suffix: str) -> Path:
+    return part.with_name(part.name.removesuffix(PART_SUFFIX) + suffix)
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        if not lock.acquire():
+            return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def _allocated(path: Path) -> int:
+    try:
+        stat = path.lstat()
+    except FileNotFoundError:
+        return 0
+    blocks: int | None = getattr(stat, "st_blocks", None)
+    return stat.st_size if blocks is None else blocks * 512

@@ -1,0 +1,82 @@
+"""Which file is next: order, priorities, and how many files are open at once. Pure, but for the files' calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wangp_downloader.transfer.filetransfer import FileTransfer, State
+
+_LOOK_AHEAD = 200
+_STARTED = frozenset({State.OPENING, State.ACTIVE, State.LOCKED})
+
+
+class Queue:
+    """All files of a run.
+
+    Args:
+        files: In the order given by the caller.
+        files_at_once: Large files in progress at once.
+
+    Attributes:
+        all: Every file, in the caller's order.
+        open: Those that have begun and have not ended.
+    """
+
+    def __init__(self, files: Iterable[FileTransfer], files_at_once: int) -> None:
+        self.all = list(files)
+        self.open: list[FileTransfer] = []
+        self._files_at_once = files_at_once
+        self._waiting = sorted(self.all, key=lambda file: -file.request.priority)
+        self._by_key = {file.request.key: file for file in self.all}
+
+    @property
+    def finished(self) -> bool:
+        """True if nothing waits and nothing is open."""
+        return not self.open and not self._waiting
+
+    def get(self, key: str) -> FileTransfer | None:
+        """Return the file with a key."""
+        return self._by_key.get(key)
+
+    def prioritize(self, key: str) -> None:
+        """Let a file be the next one that begins, and the first to get connections."""
+        for files in (self._waiting, self.open):
+            files.sort(key=lambda file: file.request.key != key)
+
+    def sweep(self) -> list[FileTransfer]:
+        """Take the files that ended out of the lists; return them."""
+        ended = [file for file in self.open if file.state is State.DONE]
+        if ended:
+            self.open = [file for file in self.open if file.state is not State.DONE]
+        return ended
+
+    def sweep_waiting(self) -> None:
+        """Take the files that were cancelled before their turn out of the list."""
+        self._waiting = [file for file in self._waiting if file.state is not State.DONE]
+
+    def admit(self, now: float, connections: int) -> None:
+        """Begin as many files as make sense: few large ones, small ones enough to keep connections busy."""
+        if not self._waiting:
+            return
+        busy = [file for file in self.open if self._counts(file, now)]
+        large = sum(not file.small for file in busy)
+        small = len(busy) - large
+        for file in self._waiting[:_LOOK_AHEAD]:
+            if large >= self._files_at_once and small >= 2 * connections:
+                return
+            if file.paused or (small >= 2 * connections if file.small else large >= self._files_at_once):
+                continue
+            self._waiting.remove(file)
+            self.open.append(file)
+            file.open()
+            if file.small:
+                small += 1
+            else:
+                large += 1
+
+    @staticmethod
+    def _counts(file: FileTransfer, now: float) -> bool:
+        """Return whether a file takes a place: not if it rests, waits, or has all its bytes."""
+        if file.paused or file.state not in _STARTED or file.not_before - now > 1.0:
+            return False
+        return not (file.books is not None and file.books.ledger.complete)

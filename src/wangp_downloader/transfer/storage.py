@@ -1,0 +1,236 @@
+"""The disk under a transfer: the part file, space, syncing, putting a file in place.
+
+The only module of the room that creates, renames or deletes at a destination. Maps ``OSError`` to
+:class:`StorageError` in one table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from wangp_downloader.errors import StorageError, TransferError
+from wangp_downloader.units import MIB, format_size
+
+_HINTS = {
+    errno.ENOSPC: "make room on that disk and start again; what has arrived is kept",
+    errno.EDQUOT: "your disk quota is used up: make room and start again; what has arrived is kept",
+    errno.EROFS: "the file system is read-only: choose another folder or mount it writable",
+    errno.EACCES: "check who owns the folder and its permissions",
+    errno.EPERM: "check who owns the folder and its permissions",
+    errno.ENOENT: "the folder was removed or renamed meanwhile: start again",
+    errno.EFBIG: "the file system does not take files of this size (FAT32 ends at 4 GB)",
+    errno.EIO: "the disk reports errors: check it before anything else",
+}
+_PREALLOCATE_FROM = 4 * MIB
+_KEEP_FREE = 16 * MIB
+
+
+@contextmanager
+def storage_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turn ``OSError`` into :class:`StorageError` that names the file.
+
+    Args:
+        doing: What was tried, as in "can not <doing> <path>".
+        path: The file or folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(doing, path, error) from error
+
+
+def storage_error(doing: str, path: Path, error: OSError) -> StorageError:
+    """Return the error for a failed system call; never retried, whatever the reason."""
+    reason = "disk full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
+    return StorageError(f"can not {doing} {path}: {reason}", hint=_HINTS.get(error.errno or 0))
+
+
+class PartFile:
+    """An open part file: written by the loop's thread, synced and read by others.
+
+    Args:
+        path: The file, created if it is not there.
+
+    Raises:
+        StorageError: It can not be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with storage_errors("write", path):
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+            self._fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            self._identity = self._stat()
+
+    @property
+    def length(self) -> int:
+        """Bytes of the file, holes and preallocated space included."""
+        return os.fstat(self._fd).st_size
+
+    def write(self, offset: int, chunks: Sequence[bytes]) -> None:
+        """Write ``chunks`` one after the other from ``offset`` on; raises the bare ``OSError``."""
+        written = _write_chunks(self._fd, chunks, offset)
+        total = sum(map(len, chunks))
+        if written < total:
+            # A short write is the kernel's way to say that the next one will fail: let it say why.
+            rest = memoryview(b"".join(chunks))[written:]
+            while rest:
+                count = _write_chunks(self._fd, [rest], offset + total - len(rest))
+                rest = rest[count:]
+
+    def preallocate(self, size: int) -> None:
+        """Reserve ``size`` bytes where that is cheap, so that a full disk shows before the first byte.
+
+        Raises:
+            StorageError: There is too little space.
+        """
+        held = os.fstat(self._fd).st_blocks * 512 if hasattr(os.stat_result, "st_blocks") else self.length
+        free = shutil.disk_usage(self.path.parent).free
+        needed = max(0, size - held)
+        if needed + min(_KEEP_FREE, size) > free and needed > 0:
+            raise StorageError(
+                f"disk full: {self.path.parent} needs {format_size(needed)} more, {format_size(free)} are free",
+                hint=_HINTS[errno.ENOSPC],
+            )
+        if size >= _PREALLOCATE_FROM and not _in_memory(self._fd):
+            with storage_errors("reserve space for", self.path):
+                _fallocate(self._fd, size)
+
+    def truncate(self, size: int) -> None:
+        """Cut or extend to ``size`` bytes."""
+        with storage_errors("resize", self.path):
+            os.ftruncate(self._fd, size)
+
+    def sync_data(self) -> None:
+        """Bring what was written to the disk; may block for long.
+
+        Raises:
+            StorageError: The disk refused, or the file is no longer at its path.
+        """
+        with storage_errors("write", self.path):
+            getattr(os, "fdatasync", os.fsync)(self._fd)
+            stat = self.path.stat()
+            if (stat.st_dev, stat.st_ino) != self._identity:
+                raise FileNotFoundError(errno.ENOENT, "it was replaced by another file meanwhile")
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _stat(self) -> tuple[int, int]:
+        stat = os.fstat(self._fd)
+        return (stat.st_dev, stat.st_ino)
+
+
+if hasattr(os, "pwritev"):
+
+    def _write_chunks(fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
+        return os.pwritev(fd, chunks, offset)
+
+elif hasattr(os, "pwrite"):
+
+    def _write_chunks(fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
+        return os.pwrite(fd, b"".join(chunks), offset)
+
+else:
+
+    def _write_chunks(fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:
+        # One thread writes, the readers have descriptors of their own: the position is ours.
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.write(fd, b"".join(chunks))
+
+
+def _fallocate(fd: int, size: int) -> None:
+    """Reserve blocks by fallocate(2) itself: the C library's posix_fallocate writes zeros where it can't."""
+    if sys.platform != "linux":
+        return
+    try:
+        fallocate = ctypes.CDLL(None, use_errno=True).fallocate64
+    except (OSError, AttributeError):
+        return
+    if fallocate(fd, 0, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
+        code = ctypes.get_errno()
+        if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise OSError(code, os.strerror(code))
+
+
+def _in_memory(fd: int) -> bool:
+    """Return whether a file is on tmpfs, where reserving touches every page once more."""
+    device = os.fstat(fd).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}" if hasattr(os, "major") else ""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    # "36 35 98:0 /root /mnt options - type source options", proc_pid_mountinfo(5)
+    return any(line.split()[2] == number and " - tmpfs " in line for line in lines if line)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk where the system can do that."""
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def publish(part: Path, destination: Path) -> None:
+    """Give a verified, synced part file its final name, never replacing anything but a broken link.
+
+    A hard link made beside it fails where something stands, on all systems at once; where the file system
+    has no hard links, a look and a rename must do.
+
+    Raises:
+        TransferError: Something stands at ``destination``.
+        StorageError: The folder is gone, read-only or full.
+    """
+    try:
+        if destination.is_symlink() and not destination.exists():
+            part.replace(destination)  # a broken link holds nothing that could be lost
+        else:
+            _move_without_replacing(part, destination)
+    except FileExistsError:
+        raise TransferError(
+            f"something else appeared at {destination} while it was being fetched; it was not touched",
+            hint=f"move it away and start again; what was fetched is in {part}",
+        ) from None
+    except OSError as error:
+        raise storage_error("put in place", destination, error) from error
+    sync_folder(destination.parent)
+
+
+_NO_HARD_LINKS = frozenset(
+    code
+    for name in ("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EMLINK", "EXDEV", "EACCES")
+    if (code := getattr(errno, name, None)) is not None
+)
+
+
+def _move_without_replacing(part: Path, destination: Path) -> None:
+    if os.name == "nt":
+        part.rename(destination)  # refuses an existing target there
+        return
+    try:
+        os.link(part, destination, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        if os.path.lexists(destination):
+            raise FileExistsError(errno.EEXIST, "exists") from error
+        part.replace(destination)
+        return
+    part.unlink()

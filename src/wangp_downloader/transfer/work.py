@@ -1,0 +1,290 @@
+"""The disk work of one file that takes long: opening, checkpoints, checking, putting in place.
+
+Each function runs in a worker thread, one at a time for a file, and touches nothing of the loop's state.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+from typing import TypeVar
+from zlib import crc32
+
+from wangp_downloader.errors import CancelledError, IntegrityError, StorageError, TransferError
+from wangp_downloader.files import DigestKind
+from wangp_downloader.transfer.checksums import Extent, new_hasher
+from wangp_downloader.transfer.containers import contradiction
+from wangp_downloader.transfer.journal import Header, Journal, disjoint
+from wangp_downloader.transfer.lock import FileLock
+from wangp_downloader.transfer.metadata import write_metadata
+from wangp_downloader.transfer.names import PartNames
+from wangp_downloader.transfer.request import TransferRequest
+from wangp_downloader.transfer.storage import PartFile, publish, storage_errors
+from wangp_downloader.units import MIB
+
+_BLOCK = MIB // 2
+INLINE_HASH_BYTES = 8 * MIB
+"""Files up to this size are hashed when they are complete, without a thread of their own."""
+T = TypeVar("T")
+Cancelled = Callable[[], bool]
+NO_DIGEST = "nobody publishes a hash of it; only its length was checked"
+
+
+@dataclass(slots=True)
+class Opened:
+    """A part that is ours.
+
+    Attributes:
+        part: The open part file.
+        journal: Its journal, loaded.
+        claimed: What the journal claims, sorted and disjoint, not checked yet.
+        size: Bytes of the whole file if known, from the request or the journal.
+        etag: Validator of an earlier run.
+        notices: What the person should know.
+    """
+
+    part: PartFile
+    journal: Journal
+    claimed: list[Extent]
+    size: int | None
+    etag: str | None = None
+    notices: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """The file stands at its destination.
+
+    Attributes:
+        verified: True if its bytes were compared with the digest.
+        reason: Why not.
+        notices: What the person should know.
+    """
+
+    verified: bool
+    reason: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The bytes are not those of the digest.
+
+    Attributes:
+        actual: What they hash to, lowercase hex.
+        changed: Extents that differ from what was received.
+    """
+
+    actual: str
+    changed: list[Extent]
+
+
+def already_there(request: TransferRequest, cancelled: Cancelled = lambda: False) -> InPlace | None:
+    """Return how the destination already holds the content, None if nothing is there.
+
+    Raises:
+        TransferError: Something else is there; it is not touched.
+        StorageError: It can not be read.
+    """
+    path = request.destination
+    if not path.exists() and (path.is_symlink() or not os.path.lexists(path)):
+        return None  # a broken link gives way when the file is whole
+    if not path.is_file():
+        raise TransferError(
+            f"a folder or something else stands at {path}: it was not touched",
+            hint="move it away and start again",
+        )
+    with storage_errors("read", path):
+        if request.size is None or path.stat().st_size == request.size:
+            if request.digest is None:
+                return InPlace(False, "a file was already there; nobody publishes a hash of it")
+            if hash_file(path, request, cancelled) == request.digest.hex:
+                return InPlace(True)
+    raise TransferError(
+        f"another file stands at {path}: it was not touched", hint="move it away and start again"
+    )
+
+
+def open_part(
+    request: TransferRequest, lock: FileLock, cancelled: Cancelled = lambda: False
+) -> Opened | InPlace | None:
+    """Get hold of a request's part file.
+
+    Returns:
+        The part; or how the file is in place already; or None while another process fetches it.
+
+    Raises:
+        TransferError: Something else stands at the destination.
+        StorageError: The folder can not be used, or the disk is too full.
+    """
+    names = PartNames.beside(request.destination)
+    folder = request.destination.parent
+    with storage_errors("use the folder", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not lock.acquire():
+            return None
+    found = already_there(request, cancelled)
+    if found is not None:
+        _remove_leftovers(names)
+        return found
+    return _open(request, names)
+
+
+def _open(request: TransferRequest, names: PartNames) -> Opened:
+    notices = []
+    journal = Journal(names.journal)
+    journal.load()
+    header = journal.header
+    reason = header.change_since(request) if header is not None else None
+    if header is None or reason is not None:
+        if reason is not None:
+            notices.append(f"{names.destination.name} starts afresh: {reason}")
+        journal.remove()
+        with storage_errors("remove", names.part):
+            names.part.unlink(missing_ok=True)
+        header = None
+    part = PartFile(names.part)
+    try:
+        size = request.size if header is None else header.size
+        claimed = disjoint(journal.extents, min(part.length, size or 0))
+        journal.keep(claimed)
+        if size is not None:
+            part.preallocate(size)
+    except BaseException:
+        part.close()
+        raise
+    return Opened(part, journal, claimed, size, header.etag if header else None, notices)
+
+
+def _remove_leftovers(names: PartNames) -> None:
+    for path in (names.part, names.journal):
+        with storage_errors("remove", path):
+            path.unlink(missing_ok=True)
+
+
+def checkpoint(part: PartFile, journal: Journal, header: Header, extents: list[Extent]) -> None:
+    """Bring data to the disk, then claim it in the journal.
+
+    Raises:
+        StorageError: The disk refuses, or the part is gone.
+    """
+    part.sync_data()
+    if journal.header is None:
+        journal.claim(extents)
+        journal.begin(header)
+    else:
+        journal.append(extents)
+
+
+def hash_file(path: Path, request: TransferRequest, cancelled: Cancelled) -> str:
+    """Return the hex digest of a file, of the kind that the request has.
+
+    Raises:
+        CancelledError: ``cancelled`` returned True meanwhile.
+    """
+    with FileIO(path) as file:
+        hasher = new_hasher(request.digest, path.stat().st_size)
+        block = memoryview(bytearray(_BLOCK))
+        while count := file.readinto(block):
+            hasher.update(block[:count])
+            if cancelled():
+                raise CancelledError
+        return hasher.hexdigest()
+
+
+def changed_extents(path: Path, extents: list[Extent]) -> list[Extent]:
+    """Return the extents whose bytes on the disk are not those that were received."""
+    changed = []
+    block = memoryview(bytearray(_BLOCK))
+    with storage_errors("read", path), FileIO(path) as file:
+        for extent in extents:
+            checksum, left = 0, extent.length
+            file.seek(extent.start)
+            while left and (count := file.readinto(block[: min(left, _BLOCK)])):
+                checksum = crc32(block[:count], checksum)
+                left -= count
+            if left or checksum != extent.checksum:
+                changed.append(extent)
+    return changed
+
+
+def finish(
+    request: TransferRequest, part: PartFile, extents: list[Extent], size: int, actual: str
+) -> InPlace | Mismatch:
+    """Check a complete part and put it in place.
+
+    Args:
+        request: What was asked for.
+        part: All bytes of it are written.
+        extents: What was received, to find out what changed if the digest does not agree.
+        size: Bytes of the whole file.
+        actual: What the follower computed.
+
+    Raises:
+        IntegrityError: A file without a digest contradicts itself; it is kept aside.
+        TransferError: Something appeared at the destination meanwhile.
+        StorageError: The disk refuses.
+    """
+    if part.length != size:
+        part.truncate(size)
+    if request.digest is not None and actual != request.digest.hex:
+        return Mismatch(actual, changed_extents(part.path, extents))
+    names = PartNames.beside(request.destination)
+    if request.digest is None:
+        with storage_errors("read", part.path):
+            problem = contradiction(part.path, request.destination.name)
+        if problem is not None:
+            aside = keep_aside(names)
+            raise IntegrityError(
+                f"{request.destination.name} is no good: {problem}", hint=f"it is kept as {aside}"
+            )
+    part.sync_data()
+    if os.name == "nt":
+        part.close()  # an open file can not be renamed there
+    publish(part.path, request.destination)
+    part.close()
+    problem = write_metadata(request)
+    notices = () if problem is None else (problem,)
+    if request.digest is None:
+        return InPlace(False, NO_DIGEST, notices)
+    return InPlace(True, None, notices)
+
+
+def keep_aside(names: PartNames) -> Path:
+    """Rename a bad part for inspection, replacing an earlier one; return where it is now.
+
+    Raises:
+        StorageError: It can not be renamed.
+    """
+    with storage_errors("keep aside", names.part):
+        names.part.replace(names.bad)
+    return names.bad
+
+
+def mismatch_error(request: TransferRequest, actual: str, aside: Path) -> IntegrityError:
+    """Return the error for content that failed its check twice."""
+    digest = request.digest
+    label = "git blob id" if digest is not None and digest.kind is DigestKind.GIT_BLOB else "SHA-256"
+    expected = digest.hex if digest is not None else "?"
+    return IntegrityError(
+        f"{request.destination.name} is not what was promised: expected {label} {expected}, got {actual}",
+        hint=f"the server sends wrong bytes, or the metadata is stale; what came is kept as {aside}",
+    )
+
+
+def close_part(
+    part: PartFile, journal: Journal, header: Header | None, extents: list[Extent]
+) -> StorageError | None:
+    """Make what has arrived resumable and close; return what the disk refused, if it did."""
+    try:
+        if header is not None and extents:
+            checkpoint(part, journal, header, extents)
+    except StorageError as error:
+        return error
+    finally:
+        part.close()
+        journal.close()
+    return None

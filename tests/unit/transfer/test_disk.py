@@ -1,0 +1,218 @@
+"""Journal, lock, follower, publishing, left-over parts, shared limit, certificates."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from itertools import pairwise
+from pathlib import Path
+
+import pycurl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wangp_downloader.cancel import CancelToken
+from wangp_downloader.errors import StorageError, TransferError
+from wangp_downloader.transfer.certs import find_trust
+from wangp_downloader.transfer.checksums import Extent
+from wangp_downloader.transfer.containers import contradiction
+from wangp_downloader.transfer.curl_errors import TABLE, curl_error
+from wangp_downloader.transfer.follower import Follower
+from wangp_downloader.transfer.journal import Header, Journal, disjoint
+from wangp_downloader.transfer.lock import FileLock
+from wangp_downloader.transfer.names import PartNames
+from wangp_downloader.transfer.parts import PartKind, list_parts, remove_part
+from wangp_downloader.transfer.shared_limit import SharedLimit
+from wangp_downloader.transfer.storage import PartFile, publish
+
+HEADER = Header(url="https://x/f", digest="sha256:00", size=1000)
+_EXTENTS = st.lists(st.builds(Extent, st.integers(0, 900), st.integers(0, 200), st.integers(0, 2**32 - 1)))
+
+
+@given(_EXTENTS)
+def test_disjoint_extents_are_in_order_and_inside(extents: list[Extent]) -> None:
+    kept = disjoint(extents, 1000)
+    assert set(kept) <= set(extents)
+    assert all(first.end <= second.start for first, second in pairwise(kept))
+    assert all(0 <= extent.start and extent.end <= 1000 and extent.length > 0 for extent in kept)
+
+
+def test_journal_round_trip(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.begin(HEADER)
+    first, second = Extent(0, 10, 1), Extent(10, 5, 2)
+    journal.append([first])
+    journal.append([second])
+    journal.forget([first])
+    journal.append([Extent(20, 5, 3)])
+    journal.close()
+    again = Journal(tmp_path / "j")
+    again.load()
+    assert again.header == HEADER
+    assert again.extents == [second, Extent(20, 5, 3)]
+
+
+@given(st.binary(max_size=200))
+def test_any_file_can_be_read_as_a_journal(data: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        path.write_bytes(data)
+        journal = Journal(path)
+        journal.load()
+        assert journal.header is None or journal.header.url is not None
+
+
+def test_lock_excludes_and_is_removed(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "l"), FileLock(tmp_path / "l")
+    assert first.acquire()
+    assert not second.acquire()
+    first.release()
+    assert not (tmp_path / "l").exists()
+    assert second.acquire()
+    second.release()
+
+
+def _follow(path: Path, claimed: list[Extent]) -> tuple[Follower, list[Extent]]:
+    lost: list[Extent] = []
+    size = path.stat().st_size
+    follower = Follower(path, size, hashlib.sha256(), claimed, lost.append, lambda: None)
+    follower.drain()
+    return follower, lost
+
+
+def test_follower_checks_what_an_earlier_run_claimed(tmp_path: Path) -> None:
+    data = os.urandom(100_000)
+    path = tmp_path / "f"
+    path.write_bytes(data)
+    good = [Extent(s, 10_000, zlib.crc32(data[s : s + 10_000])) for s in (0, 40_000, 90_000)]
+    follower, lost = _follow(path, good)
+    assert lost == []
+    assert follower.hexdigest() == hashlib.sha256(data).hexdigest()
+    bad = Extent(40_000, 10_000, 1)
+    follower, lost = _follow(path, [good[0], bad])
+    assert lost == [bad]
+    assert follower.hashed == 40_000
+    follower.recovered(len(data))
+    follower.drain()
+    assert follower.hexdigest() == hashlib.sha256(data).hexdigest()
+
+
+def test_publishing_never_replaces(tmp_path: Path) -> None:
+    part, destination = tmp_path / "p", tmp_path / "d"
+    part.write_text("new")
+    destination.write_text("old")
+    with pytest.raises(TransferError, match="appeared"):
+        publish(part, destination)
+    assert destination.read_text() == "old"
+    destination.unlink()
+    publish(part, destination)
+    assert destination.read_text() == "new"
+    assert not part.exists()
+
+
+def test_publishing_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_publishing_never_replaces(tmp_path)
+
+
+def test_part_that_was_replaced_is_noticed(tmp_path: Path) -> None:
+    part = PartFile(tmp_path / "p")
+    part.write(3, [b"ab", b"cd"])
+    part.sync_data()
+    assert (tmp_path / "p").read_bytes() == b"\0\0\0abcd"
+    (tmp_path / "p").unlink()
+    with pytest.raises(StorageError):
+        part.sync_data()
+    part.close()
+
+
+def test_names_fit_the_file_system(tmp_path: Path) -> None:
+    names = PartNames.beside(tmp_path / ("ü" * 120 + ".safetensors"))
+    for path in (names.part, names.journal, names.lock, names.bad):
+        assert len(path.name.encode()) <= 255
+        path.touch()
+    other = PartNames.beside(tmp_path / ("ü" * 120 + "x.safetensors"))
+    assert other.part != names.part
+
+
+def test_left_overs_are_listed_and_removed(tmp_path: Path) -> None:
+    names = PartNames.beside(tmp_path / "ckpts" / "model.bin")
+    names.part.parent.mkdir()
+    names.part.write_bytes(b"x" * 50)
+    journal = Journal(names.journal)
+    journal.begin(HEADER)
+    journal.append([Extent(0, 30, 1)])
+    journal.close()
+    for name in ("a.incomplete", "_temp12/b.safetensors", "normal.safetensors", ".bad.bin.bad"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"y")
+    found = {left.path.name: left for left in list_parts([tmp_path, tmp_path / "no"], cancel=CancelToken())}
+    assert {name: left.kind for name, left in found.items()} == {
+        ".model.bin.part": PartKind.OURS,
+        "a.incomplete": PartKind.HUB,
+        "b.safetensors": PartKind.WAN2GP,
+        ".bad.bin.bad": PartKind.BAD,
+    }
+    ours = found[".model.bin.part"]
+    assert (ours.done, ours.size, ours.in_use, ours.url) == (30, 1000, False, "https://x/f")
+    lock = FileLock(names.lock)
+    assert lock.acquire()
+    assert remove_part(ours) == 0
+    assert names.part.exists()
+    lock.release()
+    assert remove_part(ours) > 0
+    assert not names.journal.exists()
+
+
+def test_instances_share_the_limit(tmp_path: Path) -> None:
+    first, second = SharedLimit(tmp_path), SharedLimit(tmp_path)
+    first.join()
+    assert first.share(100.0, 0.0) == 100.0
+    second.join()
+    assert first.share(100.0, 1.0) == 50.0
+    assert second.share(100.0, 1.0) == 50.0
+    assert first.share(None, 2.0) is None
+    second.leave()
+    assert first.share(100.0, 3.0) == 100.0
+    first.leave()
+    assert SharedLimit(None).share(7.0, 0.0) == 7.0
+
+
+def test_trust_follows_the_environment(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    assert find_trust(None, {"SSL_CERT_FILE": str(bundle)}).file == str(bundle)
+    assert find_trust(None, {"REQUESTS_CA_BUNDLE": str(tmp_path)}).folder == str(tmp_path)
+    assert find_trust(bundle, {"SSL_CERT_FILE": "x"}).file == str(bundle)
+
+
+def test_gguf_header(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    for data, good in (
+        (b"GGUF" + (3).to_bytes(4, "little") + bytes(16), True),
+        (b"GGUF" + (99).to_bytes(4, "little") + bytes(16), False),
+        (b"<html>", False),
+        (b"GGUF" + (3).to_bytes(4, "little") + (10**9).to_bytes(8, "little") + bytes(8), False),
+    ):
+        path.write_bytes(data)
+        assert (contradiction(path, "x.gguf") is None) == good
+    assert contradiction(path, "x.bin") is None
+
+
+def test_every_network_error_of_libcurl_has_a_row() -> None:
+    names = (
+        "E_COULDNT_RESOLVE_PROXY E_COULDNT_RESOLVE_HOST E_COULDNT_CONNECT E_PARTIAL_FILE E_GOT_NOTHING"
+        " E_OPERATION_TIMEDOUT E_SSL_CONNECT_ERROR E_SEND_ERROR E_RECV_ERROR E_PEER_FAILED_VERIFICATION"
+        " E_SSL_CACERT_BADFILE E_HTTP2 E_WRITE_ERROR E_URL_MALFORMAT E_UNSUPPORTED_PROTOCOL"
+    )
+    for name in names.split():
+        code = getattr(pycurl, name)
+        assert code in TABLE
+        assert "https://x" in curl_error(code, "detail", "https://x").message
+    assert curl_error(9999, "", "https://x").retryable
