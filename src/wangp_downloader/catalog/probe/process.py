@@ -91,7 +91,9 @@ class ProbeProcess:
 
     @property
     def stderr(self) -> str:
-        """The last 64 KiB of what it printed."""
+        """The last 64 KiB of what it printed; all that there is to come if it has ended."""
+        if self._process.poll() is not None:
+            self._threads[-1].join(timeout=1.0)
         return bytes(self._stderr).decode("utf-8", "replace")
 
     def read(self, timeout_s: float) -> bytes:

@@ -1,0 +1,122 @@
+"""Columns: which fit into a width, and text cut or padded to a cell. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+
+GAP = 2
+"""Cells between two columns."""
+
+Part = tuple[str, str]
+"""Some text and its tone: the name of a component style, or empty for the row's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        key: What the painter and the sorter know it by.
+        title: Its heading.
+        minimum: Fewest cells that are of use.
+        ideal: Cells that show everything; never given more while another column still wants some.
+        rank: Order in which columns get room; the highest is dropped first.
+        comfort: Cells that it should have before columns that say less are shown at all.
+        right: True for numbers.
+    """
+
+    key: str
+    title: str
+    minimum: int
+    ideal: int
+    rank: int
+    right: bool = False
+    comfort: int = 0
+
+
+OPTIONAL = 5
+"""Columns from this rank on are shown only where the others are comfortable."""
+
+
+def fit(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
+    """Return the columns that fit into ``width`` cells, in their order, each with its own width.
+
+    Columns are dropped from the highest rank on until the minima fit, the optional ones until the others
+    are comfortable. What is left over makes the columns comfortable by rank, then gives them their ideal, and
+    the rest goes to the last, so that the others stand together.
+    """
+    kept = sorted(columns, key=lambda column: column.rank)
+    while kept[-1].rank >= OPTIONAL and _comfortable(kept) > width:
+        kept.pop()
+    while len(kept) > 1 and _needed(kept) > width:
+        kept.pop()
+    kept = [column for column in columns if column in kept]
+    widths = {column.key: column.minimum for column in kept}
+    spare = max(0, width - _needed(kept))
+    by_rank = sorted(kept, key=lambda column: column.rank)
+    comfort = {column.key: min(column.comfort, column.ideal) for column in kept}
+    for wishes in (comfort, {column.key: column.ideal for column in kept}):
+        for column in by_rank:
+            extra = min(spare, max(0, wishes[column.key] - widths[column.key]))
+            widths[column.key] += extra
+            spare -= extra
+    widths[kept[-1].key] += spare
+    return [(column, widths[column.key]) for column in kept]
+
+
+def _needed(columns: Sequence[Column]) -> int:
+    return sum(column.minimum for column in columns) + GAP * (len(columns) - 1)
+
+
+def _comfortable(columns: Sequence[Column]) -> int:
+    wishes = (max(column.minimum, min(column.comfort, column.ideal)) for column in columns)
+    return sum(wishes) + GAP * (len(columns) - 1)
+
+
+def crop_end(text: str, width: int) -> str:
+    """Return ``text`` cut at the end to at most ``width`` cells, with an ellipsis if it was cut."""
+    if text.isascii():
+        return text if len(text) <= width else text[: max(0, width - 1)] + "…"[:width]
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - 1)).rstrip() + "…"[:width]
+
+
+def crop_middle(text: str, width: int) -> str:
+    """Return ``text`` cut in the middle: the ends of file names tell the variants apart."""
+    if len(text) <= width and (text.isascii() or cell_len(text) <= width):
+        return text
+    if not text.isascii() or width < 8:
+        return crop_end(text, width)
+    tail = (width - 1) * 3 // 5
+    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """Return ``text`` in exactly ``width`` cells."""
+    if text.isascii():
+        return text[:width].rjust(width) if right else text[:width].ljust(width)
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, width)
+    return " " * (width - length) + text if right else text + " " * (width - length)
+
+
+def bar(fraction: float, width: int) -> tuple[str, str]:
+    """Return the filled and the empty part of a bar of ``width`` cells, in eighths of a cell."""
+    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    filled = "█" * full + ("▏▎▍▌▋▊▉"[rest - 1] if rest else "")
+    return filled, "░" * (width - len(filled))
+
+
+def graph(values: Sequence[float], width: int) -> str:
+    """Return the last ``width`` values as a line of block characters, scaled to their maximum."""
+    shown = list(values)[-width:]
+    top = max(shown, default=0.0)
+    if top <= 0:
+        return "▁" * len(shown)
+    return "".join("▁▂▃▄▅▆▇█"[min(7, int(value / top * 7.99))] for value in shown)

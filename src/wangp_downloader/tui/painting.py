@@ -1,0 +1,251 @@
+"""What stands in each cell of the file and the model table. Pure: rows in, text and tones out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from wangp_downloader.files import Action
+from wangp_downloader.tui.columns import Column, Part, bar, crop_end, crop_middle
+from wangp_downloader.tui.model import source_text
+from wangp_downloader.tui.models import ModelRow, Readiness
+from wangp_downloader.tui.rows import Row, Status
+from wangp_downloader.units import format_duration, format_size, format_speed
+
+FILE_COLUMNS = (
+    Column("mark", "✓", 1, 1, 1),
+    Column("config", "Config", 12, 30, 4, comfort=20),
+    Column("file", "Model file", 18, 60, 0, comfort=48),
+    Column("size", "Size", 7, 7, 2, right=True),
+    Column("source", "Source", 12, 24, 7),
+    Column("status", "Status", 16, 30, 3, comfort=24),
+    Column("target", "Destination", 20, 60, 8),
+)
+MODEL_COLUMNS = (
+    Column("mark", "✓", 1, 1, 1),
+    Column("name", "Model", 20, 44, 0, comfort=36),
+    Column("family", "Family", 10, 20, 5),
+    Column("state", "Ready", 9, 12, 2),
+    Column("files", "Files", 7, 9, 4, right=True),
+    Column("needed", "Needed", 8, 10, 3, right=True),
+    Column("id", "Config", 12, 36, 6),
+)
+
+_TONES = {
+    Status.FAILED: "bad",
+    Status.CONFLICT: "bad",
+    Status.DOWNLOADING: "active",
+    Status.VERIFYING: "active",
+    Status.RETRYING: "warning",
+    Status.PAUSED: "warning",
+    Status.QUEUED: "active",
+    Status.HASHING: "active",
+    Status.LINKABLE: "good",
+    Status.MISSING: "",
+    Status.BLOCKED: "warning",
+    Status.DONE: "good",
+    Status.LINKED: "muted",
+    Status.PRESENT: "muted",
+}
+_READY_TONES = {
+    Readiness.READY: "good",
+    Readiness.PARTIAL: "active",
+    Readiness.MISSING: "",
+    Readiness.BLOCKED: "warning",
+}
+_WIDE_STATUS = 26
+_BAR_STATUS = 20
+
+
+def tone_class(tone: str) -> str:
+    """Return the component class of a tone, empty for the row's own style."""
+    return f"tone--{tone}" if tone else ""
+
+
+def status_tone(status: Status) -> str:
+    """Return the tone of a status."""
+    return _TONES[status]
+
+
+def paint_file(row: Row, column: str, width: int) -> Sequence[Part]:
+    """Return one cell of the file table."""
+    match column:
+        case "mark":
+            return [_mark(row)]
+        case "config":
+            return _config(row, width)
+        case "file":
+            tone = "" if row.file.required else "tone--muted"
+            return [(crop_middle(row.name, width), tone)]
+        case "size":
+            return [(format_size(row.size), "")]
+        case "source":
+            return [(_source(row, width), "tone--muted")]
+        case "status":
+            return paint_status(row, width)
+        case _:
+            return [(crop_end(row.file.target, width), "tone--muted")]
+
+
+def _source(row: Row, width: int) -> str:
+    text = source_text(row)
+    # The end of a repo's name says more than the name of its owner.
+    return text if len(text) <= width else crop_end(text.rpartition("/")[2], width)
+
+
+def _mark(row: Row) -> Part:
+    if row.selected:
+        return ("✓", "tone--mark")
+    return ("·", "tone--track") if row.obtainable else (" ", "")
+
+
+def _config(row: Row, width: int) -> Sequence[Part]:
+    if not row.more:
+        return [(crop_end(row.config, width), "")]
+    more = f" +{row.more}"
+    label = crop_end(row.config, width - len(more))
+    return [(label, ""), (more, "tone--muted")]
+
+
+def paint_status(row: Row, width: int) -> list[Part]:
+    """Return the status cell: a glyph and a word, or a bar with numbers where there is progress."""
+    tone = tone_class(_TONES[row.status])
+    fraction = _fraction(row)
+    if fraction is not None:
+        return _progress(row, fraction, width, tone)
+    words = _status_words(row)
+    if row.status is Status.BLOCKED and len(words) + 2 > width:
+        words = row.file.reason or words
+    return [(crop_end(f"{row.status.glyph} {words}", width), tone)]
+
+
+def _fraction(row: Row) -> float | None:
+    if row.status is Status.HASHING:
+        return row.hashed
+    if row.status in (Status.DOWNLOADING, Status.VERIFYING) and row.transfer is not None:
+        return row.transfer.fraction
+    return None
+
+
+def _progress(row: Row, fraction: float, width: int, tone: str) -> list[Part]:
+    percent = f"{int(fraction * 100):3}%"
+    numbers = _numbers(row, width)
+    if width < _BAR_STATUS:
+        words = _numbers(row, _WIDE_STATUS)[:10].rstrip()
+        return [(crop_end(f"{row.status.glyph}{percent}{words}", width), tone)]
+    cells = max(4, width - 2 - len(percent) - len(numbers) - (1 if numbers else 0))
+    filled, empty = bar(fraction, cells)
+    text = crop_end(f"{percent}{numbers}", width - 2 - cells)
+    return [(f"{row.status.glyph} ", tone), (filled, tone), (empty, "tone--track"), (text, tone)]
+
+
+def _numbers(row: Row, width: int) -> str:
+    transfer = row.transfer
+    if row.status is not Status.DOWNLOADING or transfer is None:
+        return f" {row.status.word}"
+    if width < _WIDE_STATUS:
+        return f" {_short_duration(transfer.eta_s):>5}" if width >= _BAR_STATUS else ""
+    return f" {format_speed(transfer.bytes_per_s):>9} {_short_duration(transfer.eta_s):>6}"
+
+
+def _short_duration(seconds: float | None) -> str:
+    return format_duration(seconds).replace(" s", "s")
+
+
+def _status_words(row: Row) -> str:
+    transfer, file = row.transfer, row.file
+    match row.status:
+        case Status.FAILED:
+            return f"failed: {transfer.problem if transfer and transfer.problem else 'no reason given'}"
+        case Status.RETRYING if transfer is not None:
+            return f"retrying in {transfer.wait_s:.0f} s: {transfer.problem or ''}"
+        case Status.LINKABLE if file.source is not None:
+            return f"linkable: {file.source.store}"
+        case Status.BLOCKED | Status.CONFLICT:
+            return f"{row.status.word}: {file.reason}" if file.reason else row.status.word
+        case Status.DONE:
+            return _done_words(row)
+        case Status.MISSING if row.part_bytes and file.size:
+            return f"missing, {row.part_bytes * 100 // file.size}% here"
+        case _:
+            return _transfer_words(row)
+
+
+def _transfer_words(row: Row) -> str:
+    transfer = row.transfer
+    if transfer is not None and row.status is Status.DOWNLOADING:
+        return f"{format_size(transfer.done)} {format_speed(transfer.bytes_per_s)}"
+    if transfer is not None and row.status is Status.PAUSED and transfer.fraction is not None:
+        return f"paused at {transfer.fraction * 100:.0f}%"
+    return row.status.word
+
+
+def _done_words(row: Row) -> str:
+    transfer = row.transfer
+    if transfer is None or transfer.outcome is None:
+        return "done"
+    return f"done: {transfer.outcome.value}" + (", verified" if transfer.verified else "")
+
+
+def paint_model(row: ModelRow, column: str, width: int) -> Sequence[Part]:
+    """Return one cell of the model table."""
+    match column:
+        case "mark":
+            return [("✓", "tone--mark") if row.picked else (" ", "")]
+        case "name":
+            return [(crop_end(row.name, width), "")]
+        case "family":
+            return [(crop_end(row.family, width), "tone--muted")]
+        case "state":
+            text = f"{row.readiness.glyph} {row.readiness.word}"
+            return [(crop_end(text, width), tone_class(_READY_TONES[row.readiness]))]
+        case "files":
+            return [(f"{row.files_here}/{len(row.rows)}", "tone--muted")]
+        case "needed":
+            return [(_needed(row), "")]
+        case _:
+            return [(crop_middle(row.id, width), "tone--muted")]
+
+
+def _needed(row: ModelRow) -> str:
+    if row.readiness is Readiness.READY:
+        return "·"
+    if not row.needed and not row.unknown:
+        return "links only" if any(file.obtainable for file in row.rows) else "·"
+    if not row.needed:
+        return "?"
+    return format_size(row.needed) + ("+" if row.unknown else "")
+
+
+def file_widths(rows: Iterable[Row]) -> dict[str, int]:
+    """Return the widest text of each column whose width depends on the rows."""
+    widths = {"config": 6, "file": 10, "source": 6, "target": 11}
+    for row in rows:
+        more = len(str(row.more)) + 2 if row.more else 0
+        widths["config"] = max(widths["config"], len(row.config) + more)
+        widths["file"] = max(widths["file"], len(row.name))
+        widths["source"] = max(widths["source"], len(source_text(row)))
+        widths["target"] = max(widths["target"], len(row.file.target))
+    return {key: min(width, 36 if key in ("config", "source") else 72) for key, width in widths.items()}
+
+
+def model_widths(rows: Iterable[ModelRow]) -> dict[str, int]:
+    """Return the widest text of each column of the model table."""
+    widths = {"name": 5, "family": 6, "id": 6}
+    for row in rows:
+        widths["name"] = max(widths["name"], len(row.name))
+        widths["family"] = max(widths["family"], len(row.family))
+        widths["id"] = max(widths["id"], len(row.id))
+    return {key: min(width, 60) for key, width in widths.items()}
+
+
+def action_words(row: Row) -> str:
+    """Return what the plan would do about a file, as a sentence."""
+    match row.file.action:
+        case Action.KEEP:
+            return "in place" + (f", a link to {row.file.link_to}" if row.file.link_to else "")
+        case Action.LINK if row.file.source is not None:
+            return f"link to {row.file.source.store}: {row.file.source.path}"
+        case Action.DOWNLOAD:
+            return f"download {format_size(row.bytes_to_fetch)}"
+        case _:
+            return row.file.reason

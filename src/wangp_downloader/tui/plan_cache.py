@@ -1,0 +1,72 @@
+"""The last plan, kept so that the table can be painted before anything else is loaded.
+
+Owns one file beside ``ui.json``. It is a picture to look at, never a ground for action: whatever is done
+starts from a fresh plan of the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wangp_downloader.files import Plan
+
+if TYPE_CHECKING:
+    from wangp_downloader.tui.engine import ModelInfo
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A model as the last start knew it; see :class:`wangp_downloader.tui.engine.ModelInfo`."""
+
+    id: str
+    name: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class CachedPlan:
+    """A plan and the models it speaks of.
+
+    Attributes:
+        version: Form of the file.
+        scope: Which configuration it belongs to.
+        plan: The plan.
+        models: All models.
+    """
+
+    version: int
+    scope: str
+    plan: Plan
+    models: tuple[KnownModel, ...]
+
+
+def load_plan(path: Path, scope: str) -> CachedPlan | None:
+    """Return the last plan of the same configuration, or None where there is none that can be read."""
+    try:
+        cached = msgspec.msgpack.decode(path.read_bytes(), type=CachedPlan)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return cached if cached.version == VERSION and cached.scope == scope else None
+
+
+def save_plan(path: Path, scope: str, plan: Plan, models: Sequence[ModelInfo]) -> None:
+    """Write the file whole or not at all; a disk that refuses only costs the quick start."""
+    import tempfile  # noqa: PLC0415 - start-up
+
+    known = tuple(KnownModel(model.id, model.name, model.family) for model in models)
+    data = msgspec.msgpack.encode(CachedPlan(VERSION, scope, plan, known))
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)

@@ -1,0 +1,59 @@
+"""What the application is started with."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wangp_downloader.tui.engine import Engine, Setup
+
+
+def free_bytes(folder: str) -> int | None:
+    """Return the free bytes where ``folder`` is or will be, or None if that can not be found out."""
+    path = Path(folder)
+    for place in (path, *path.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the application is started with.
+
+    Attributes:
+        open_engine: Opens the session; called in a thread, also again after the settings changed.
+        state_path: ``ui.json``.
+        setup: The settings form's model, or None if there is no form.
+        demo: Opens a session of the demo, or None if there is no demo.
+        scope: Names the configuration, so that one does not show another's last plan.
+        hard_exit: True in a real terminal: signals are handled and the process ends for sure.
+        clock: Seconds since the epoch.
+        free_bytes: Free bytes on the disk of a folder; blocks, called in a thread.
+    """
+
+    open_engine: Callable[[], Engine]
+    state_path: Path
+    setup: Setup | None = None
+    demo: Callable[[], Engine] | None = None
+    scope: str = ""
+    hard_exit: bool = False
+    clock: Callable[[], float] = time.time
+    free_bytes: Callable[[str], int | None] = free_bytes
+
+    @property
+    def plan_path(self) -> Path:
+        """Where the last plan is kept."""
+        return self.state_path.with_name("last-plan.bin")
+
+    @property
+    def folder(self) -> Path:
+        """Where logs of crashes go."""
+        return self.state_path.parent

@@ -1,0 +1,586 @@
+"""The program under keys and mouse: what it does, said and shows; not how it looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import Open, Screen
+from tests.tui.fake_engine import GIB, FakeEngine, FakePart
+from wangp_downloader.errors import OfflineError, SettingsError, StorageError
+from wangp_downloader.events import FilePaused, HashProgress, MetadataProgress
+from wangp_downloader.files import Action
+from wangp_downloader.tui.desk import RunState
+from wangp_downloader.tui.rows import Status
+from wangp_downloader.tui.screens.confirm import ConfirmScreen
+from wangp_downloader.tui.screens.help import HelpScreen
+from wangp_downloader.tui.screens.log import LogScreen
+from wangp_downloader.tui.state import load_state
+from wangp_downloader.tui.widgets.downloads import DownloadsPane
+
+HIGH, LOW = "t2v_2_2_high_quanto_int8.safetensors", "t2v_2_2_low_quanto_int8.safetensors"
+
+
+async def answered(screen: Screen, key: str) -> None:
+    """Wait for the question, answer it, wait until it is gone."""
+    await screen.until(lambda: isinstance(screen.app.screen, ConfirmScreen), "a question")
+    await screen.press(key)
+    await screen.until(lambda: screen.app.screen is screen.main, "the answer")
+
+
+# What is shown
+
+
+async def test_it_opens_with_what_is_missing_and_nothing_selected(open_app: Open) -> None:
+    async with open_app() as screen:
+        assert screen.selected == []
+        assert screen.shown[0] == HIGH
+        assert "dw-ll_ucoco_384.onnx" not in screen.shown
+        assert not any("bf16" in name for name in screen.shown)
+        assert "nothing selected" in screen.selection_bar
+        assert "310 GB free" in screen.selection_bar
+        assert screen.main.focused is screen.main.files
+
+
+async def test_s_and_v_show_more_and_less(open_app: Open) -> None:
+    async with open_app() as screen:
+        few = len(screen.shown)
+        await screen.press("s")
+        assert "dw-ll_ucoco_384.onnx" in screen.shown
+        await screen.press("v")
+        assert any("bf16" in name for name in screen.shown)
+        assert len(screen.shown) == 60
+        await screen.press("s", "v")
+        assert len(screen.shown) == few
+
+
+async def test_every_status_has_its_row(open_app: Open) -> None:
+    async with open_app() as screen:
+        statuses = {row.status for row in screen.main.desk.files.rows}
+        assert statuses == {
+            Status.MISSING,
+            Status.PRESENT,
+            Status.LINKED,
+            Status.LINKABLE,
+            Status.BLOCKED,
+            Status.CONFLICT,
+        }
+
+
+async def test_the_model_view_selects_what_a_model_needs(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("m")
+        await screen.until(lambda: screen.main.focused is screen.main.table, "focus in the model table")
+        assert [row.id for row in screen.main.desk.models.view][:2] == ["t2v_2_2", "i2v_2_2"]
+        await screen.press("j", "enter")
+        assert screen.selected == [
+            "i2v_2_2_high_quanto_int8.safetensors",
+            "i2v_2_2_low_quanto_int8.safetensors",
+            "i2v_2_2_vae.safetensors",
+        ]
+        await screen.press("enter")
+        assert screen.selected == []
+        await screen.press("enter", "m")
+        assert len(screen.selected) == 3
+        assert screen.main.files.display
+
+
+async def test_the_details_say_why(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("i")
+        await screen.until(lambda: screen.main.query("#details-text"), "the pane")
+        content = "".join(str(screen.main.query_one("#details-text").render()).split())
+        for words in (
+            "Wan2.2 Text2video 14B",
+            "URLs of t2v_2_2",
+            LOW,
+            "SHA256",
+            "high_bf16",
+            "by your settings",
+        ):
+            assert words.replace(" ", "") in content
+        await screen.press("i")
+        assert not screen.main.query_one("#details").display
+
+
+# Choosing
+
+
+async def test_enter_and_space_toggle_both_partners_and_say_so(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("enter")
+        assert screen.selected == [HIGH, LOW]
+        assert f"selected {HIGH} and its low-noise partner {LOW}" in screen.status
+        await screen.press("down", "space")
+        assert screen.selected == []
+        assert "high-noise partner" in screen.status
+
+
+async def test_a_click_moves_the_cursor_and_selects_nothing(open_app: Open) -> None:
+    async with open_app() as screen:
+        third = screen.shown[2]
+        await screen.pilot.click("#files", offset=(10, 3))
+        assert screen.current == third
+        assert screen.selected == []
+        await screen.pilot.click("#files", offset=(1, 4))
+        assert screen.selected == []
+
+
+async def test_a_double_click_opens_the_details_and_selects_nothing(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.pilot.click("#files", offset=(10, 3), times=2)
+        await screen.until(lambda: screen.main.query("#details"), "the details")
+        assert screen.selected == []
+
+
+async def test_a_click_on_a_heading_sorts_there_and_back(open_app: Open) -> None:
+    async with open_app(size=(160, 48)) as screen:
+        order = screen.shown
+        size_column = next(
+            x for x in range(20, 120) if screen.main.files.render_line(0).text[x : x + 4] == "Size"
+        )
+
+        def sizes() -> list[int]:
+            return [row.size or -1 for row in screen.main.desk.files.view]
+
+        await screen.pilot.click("#files", offset=(size_column, 0))
+        assert sizes() == sorted(sizes())
+        await screen.pilot.click("#files", offset=(size_column, 0))
+        await screen.pilot.pause()
+        assert sizes() == sorted(sizes(), reverse=True)
+        await screen.pilot.click("#files", offset=(size_column, 0))
+        await screen.pilot.pause()
+        assert screen.shown == order
+
+
+async def test_what_can_not_be_had_can_not_be_selected_and_says_why(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("slash", *"flux_dev_quanto", "enter", "enter")
+        assert screen.selected == []
+        assert "gated" in screen.status
+        assert "accept the licence" in screen.status
+
+
+async def test_a_and_u_act_on_what_is_shown(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("slash")
+        await screen.type("vace vae")
+        await screen.press("enter", "a")
+        assert screen.selected == ["vace_14B_vae.safetensors", "vace_14B_1_vae.safetensors"]
+        assert "selected 2 more files of the 2 shown" in screen.status
+        await screen.press("u")
+        assert screen.selected == []
+
+
+async def test_selection_and_cursor_survive_filter_sort_views_and_refresh(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press(*["down"] * 6, "enter")
+        name = screen.current
+        assert screen.selected == [name]
+        for keys in (
+            ["slash", *"vace", "enter"],
+            ["escape"],
+            ["o", "o", "O"],
+            ["s"],
+            ["v"],
+            ["m", "m"],
+            ["f5"],
+        ):
+            await screen.press(*keys)
+            await screen.settle()
+            assert screen.selected == [name], keys
+            assert screen.current == name, keys
+
+
+async def test_the_filter_works_at_every_keystroke_over_words(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("slash")
+        assert screen.main.focused is screen.main.filter
+        counts = []
+        for char in "wan int8":
+            await screen.type(char)
+            counts.append(len(screen.shown))
+        assert counts == sorted(counts, reverse=True)
+        assert all("int8" in name for name in screen.shown)
+        await screen.press("ctrl+u")
+        await screen.type("linkable flux")
+        assert screen.shown
+        assert all(screen.row(name).status is Status.LINKABLE for name in screen.shown)
+        await screen.type(" !kontext")
+        assert not any("kontext" in name for name in screen.shown)
+
+
+async def test_letters_in_the_filter_are_text(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("slash", *"adsfumq/?")
+        assert screen.main.filter.value == "adsfumq/?"
+        assert screen.selected == []
+        assert screen.app.screen is screen.main
+
+
+async def test_arrows_in_the_filter_move_the_table(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("slash", *"vae", "down", "down", "up", "enter", "enter")
+        assert screen.main.focused is screen.main.files
+        assert screen.selected == [screen.shown[1]]
+
+
+async def test_movement_keys(open_app: Open) -> None:
+    async with open_app(size=(100, 20)) as screen:
+        last = len(screen.shown) - 1
+        for keys, position in (
+            (["j", "j", "k"], 1),
+            (["G"], last),
+            (["g"], 0),
+            (["end"], last),
+            (["home"], 0),
+            (["up"], 0),
+            (["pagedown", "pageup"], 0),
+            (["ctrl+d", "ctrl+u"], 0),
+        ):
+            await screen.press(*keys)
+            assert screen.main.files.cursor == position, keys
+        await screen.press("pagedown")
+        assert screen.main.files.cursor > 5
+
+
+# Escape
+
+
+async def test_escape_leaves_the_filter_then_clears_it_then_quits(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("slash", *"flux", "escape")
+        assert screen.main.focused is screen.main.files
+        assert screen.main.filter.value == "flux"
+        await screen.press("escape")
+        assert screen.main.filter.value == ""
+        assert screen.app.return_code is None
+        await screen.press("escape")
+        await screen.until(lambda: screen.app.return_code == 0, "the end")
+
+
+async def test_escape_asks_once_before_it_aborts(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(lambda: screen.row(HIGH).status is Status.DOWNLOADING, "a download")
+        await screen.press("escape")
+        await answered(screen, "n")
+        assert screen.main.desk.active
+        await screen.press("escape")
+        await answered(screen, "y")
+        await screen.until(lambda: not screen.main.desk.active, "the stop")
+        await screen.settle()
+        assert screen.row(HIGH).status is Status.MISSING
+        assert screen.selected == [HIGH, LOW]
+        assert "stopped" in screen.status
+
+
+# Fetching
+
+
+async def test_d_fetches_the_selection_and_unselects_what_arrived(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("enter", "j", "j", "enter", "d")
+        await screen.until(lambda: "run 3" in screen.engine.calls, "the run")
+        await screen.settle()
+        assert screen.selected == []
+        for name in (HIGH, LOW, "t2v_2_2_vae.safetensors"):
+            assert screen.row(name).status is Status.DONE
+        assert "all done: 3 files done" in screen.status
+
+
+async def test_d_without_a_selection_does_nothing(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("d")
+        assert not any(call.startswith("run") for call in screen.engine.calls)
+        assert screen.main.check_action("download", ()) is None
+
+
+async def test_a_failure_is_shown_kept_and_tried_again(open_app: Open) -> None:
+    engine = FakeEngine.of(60, fail=frozenset({f"ckpts/{HIGH}"}))
+    async with open_app(engine) as screen:
+        await screen.press("enter", "d")
+        await screen.until(lambda: screen.row(HIGH).status is Status.FAILED, "the failure")
+        await screen.settle()
+        assert screen.row(HIGH).status is Status.FAILED
+        assert screen.selected == [HIGH]
+        assert "R tries again" in screen.status
+        assert any("the connection was reset" in line for line in screen.main.desk.log_lines)
+        engine.fail = frozenset()
+        await screen.press("R")
+        await screen.until(lambda: screen.row(HIGH).status is Status.DONE, "the second attempt")
+        await screen.settle()
+        assert screen.selected == []
+
+
+async def test_a_second_d_waits_for_the_first_run(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        await screen.press("j", "j", "enter", "d")
+        assert "when the present downloads are done" in screen.status
+        screen.engine.release.set()
+        await screen.until(lambda: "run 1" in screen.engine.calls, "the second run")
+        await screen.settle()
+        assert screen.selected == []
+
+
+async def test_too_little_space_is_said_before_anything_starts(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, free=GIB), free_bytes=lambda _: GIB) as screen:
+        await screen.press("enter")
+        assert "too little" in screen.selection_bar
+        await screen.press("d")
+        await answered(screen, "n")
+        assert not any(call.startswith("run") for call in screen.engine.calls)
+        await screen.press("d")
+        await answered(screen, "y")
+        await screen.until(lambda: "run 2" in screen.engine.calls, "the run")
+
+
+async def test_a_refused_run_says_why(open_app: Open) -> None:
+    async with open_app(
+        FakeEngine.of(60, run_error=StorageError("the disk is full", hint="free some"))
+    ) as screen:
+        await screen.press("enter", "d")
+        await screen.until(lambda: "the disk is full" in screen.status, "the reason")
+        assert screen.main.desk.run is RunState.IDLE
+
+
+async def test_pause_limit_and_cancel_reach_the_engine(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("p")
+        assert "nothing is being downloaded" in screen.status or screen.engine.calls[-1] != "pause None"
+        await screen.press("enter", "d")
+        await screen.until(lambda: screen.row(HIGH).busy, "a download")
+        await screen.until(lambda: screen.main.desk.run is RunState.RUNNING, "a run")
+        key = f"ckpts/{HIGH}"
+        await screen.press("p", "p", "P", "x")
+        assert screen.engine.calls[-4:] == ["pause None", "resume None", f"pause {key}", f"cancel {key}"]
+        screen.app.mailbox(FilePaused(key))
+        await screen.until(lambda: screen.row(HIGH).status is Status.PAUSED, "the pause")
+        await screen.press("P")
+        assert screen.engine.calls[-1] == f"resume {key}"
+        await screen.press("minus")
+        assert screen.engine.calls[-1].startswith("set_limit ")
+        assert screen.main.desk.limit_kb
+        for _ in range(40):
+            await screen.press("plus")
+        assert screen.engine.calls[-1] == "set_limit None"
+
+
+async def test_the_downloads_pane_shows_bars_and_totals(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True), size=(140, 40)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(lambda: screen.main.query("#downloads"), "the pane")
+        pane = screen.main.query_one("#downloads", DownloadsPane)
+        await screen.until(lambda: "running" in pane.text and "37%" in pane.text, "the totals")
+        text = pane.text
+        for words in ("0 of 2 files", "85.8 MB/s", "ETA", "limit none", "free 310 GB", "4 conns"):
+            assert words in text
+
+
+async def test_interrupted_downloads_are_offered_and_continued(open_app: Open) -> None:
+    engine = FakeEngine.of(60, parts=(FakePart(f"ckpts/{HIGH}", 4 * GIB, None),))
+    async with open_app(engine) as screen:
+        assert "1 download was interrupted, 4.00 GB of 9.50 GB here" in screen.main.banner.text
+        assert screen.main.query_one("#banner").display
+        engine.parts = ()
+        await screen.press("c")
+        await screen.until(lambda: screen.row(HIGH).status is Status.DONE, "the rest")
+        await screen.settle()
+        assert not screen.main.query_one("#banner").display
+
+
+# What arrives by itself
+
+
+async def test_progress_of_the_refresh_is_a_line_in_the_status_bar(open_app: Open) -> None:
+    async with open_app() as screen:
+        screen.main.desk.refreshing = True
+        screen.app.mailbox(MetadataProgress("org/a", 3, 40))
+        screen.main.wake()
+        await screen.until(lambda: "asking the Hub: 3 of 40 repos" in screen.status, "the question")
+
+
+async def test_hashing_is_shown_in_the_rows_that_wait_for_it(open_app: Open) -> None:
+    async with open_app() as screen:
+        row = screen.row(HIGH)
+        screen.app.mailbox(HashProgress("/data/hub/x/y", row.size // 2, row.size))
+        screen.main.wake()
+        await screen.until(lambda: row.status is Status.HASHING, "hashing")
+        screen.app.mailbox(HashProgress("/data/hub/x/y", row.size, row.size, finished=True))
+        screen.main.wake()
+        await screen.until(lambda: row.status is Status.MISSING, "the end of it")
+
+
+async def test_a_network_that_is_down_is_a_line_and_nothing_more(open_app: Open) -> None:
+    engine = FakeEngine.of(60, refresh_error=OfflineError("huggingface.co can not be reached"))
+    async with open_app(engine) as screen:
+        assert "offline: huggingface.co can not be reached" in screen.status
+        await screen.press("enter")
+        assert screen.selected == [HIGH, LOW]
+        engine.refresh_error = None
+        await screen.press("f5")
+        await screen.settle()
+        assert "offline" not in screen.status
+
+
+async def test_warnings_are_counted_and_logged(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, warnings=("defaults/x.json is broken",))) as screen:
+        assert "1 warning" in screen.status
+        assert sum("defaults/x.json is broken" in line for line in screen.main.desk.log_lines) == 1
+
+
+async def test_r_resets_the_cache_after_asking(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("r")
+        await answered(screen, "n")
+        assert "reset_cache" not in screen.engine.calls
+        await screen.press("r")
+        await answered(screen, "y")
+        await screen.settle()
+        assert "reset_cache" in screen.engine.calls
+
+
+async def test_a_new_plan_can_bring_and_take_rows(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("enter")
+        screen.engine.files = tuple(file for file in screen.engine.files if not file.target.endswith(LOW))
+        await screen.press("f5")
+        await screen.settle()
+        assert screen.selected == [HIGH]
+        assert LOW not in screen.shown
+
+
+# Screens
+
+
+async def test_help_lists_every_command(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("question_mark")
+        assert isinstance(screen.app.screen, HelpScreen)
+        await screen.press("d", "a")
+        assert screen.selected == []
+        await screen.press("escape")
+        assert screen.app.screen is screen.main
+
+
+async def test_the_log_can_be_read_and_copied(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("enter", "d")
+        await screen.until(lambda: screen.row(HIGH).status is Status.DONE, "the download")
+        await screen.settle()
+        await screen.press("L")
+        assert isinstance(screen.app.screen, LogScreen)
+        await screen.press("y")
+        assert "downloaded, verified" in screen.app.clipboard
+        await screen.press("escape")
+        assert screen.app.screen is screen.main
+
+
+async def test_the_palette_offers_every_command_and_slash_is_text_there(open_app: Open) -> None:
+    async with open_app() as screen:
+        titles = [command.title for command in screen.app.get_system_commands(screen.main)]
+        assert any(title.startswith("Download") for title in titles)
+        assert "Theme" in titles
+        await screen.press("ctrl+p")
+        await screen.until(lambda: screen.app.screen is not screen.main, "the palette")
+        await screen.press("slash", "a")
+        assert screen.main.focused is not screen.main.filter
+        assert screen.selected == []
+        await screen.press("escape", "escape")
+        await screen.until(lambda: screen.app.screen is screen.main, "the palette's end")
+
+
+async def test_quit_asks_only_while_something_runs(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        await screen.press("ctrl+q")
+        await answered(screen, "n")
+        assert screen.app.return_code is None
+        await screen.press("q")
+        await screen.until(lambda: isinstance(screen.app.screen, ConfirmScreen), "the question")
+        await screen.press("y")
+        await screen.until(lambda: screen.app.return_code == 0, "the end")
+        assert screen.app.backend.idle
+
+
+# Memory
+
+
+async def test_the_view_and_the_selection_are_remembered(open_app: Open, tmp_path: Path) -> None:
+    async with open_app() as screen:
+        await screen.press("enter", "s", "o", "i", "slash", *"int8", "enter", "q")
+        await screen.until(lambda: screen.app.return_code == 0, "the end")
+    state = load_state(tmp_path / "ui.json")
+    assert (state.text, state.show_all, state.sort, state.details) == ("int8", True, "mark", True)
+    assert state.selection == (f"ckpts/{HIGH}", f"ckpts/{LOW}")
+    async with open_app() as screen:
+        assert screen.selected == [HIGH, LOW]
+        assert screen.main.filter.value == "int8"
+        assert screen.main.query_one("#details").display
+
+
+async def test_the_theme_is_remembered(open_app: Open, tmp_path: Path) -> None:
+    async with open_app() as screen:
+        screen.app.theme = "nord"
+        await screen.until(lambda: load_state(tmp_path / "ui.json").theme == "nord", "the file")
+    async with open_app() as screen:
+        assert screen.app.theme == "nord"
+
+
+async def test_the_last_plan_is_painted_before_the_engine_opens(open_app: Open, tmp_path: Path) -> None:
+    async with open_app() as screen:
+        await screen.until((tmp_path / "last-plan.bin").exists, "the kept plan")
+        shown = screen.shown
+
+    def never() -> FakeEngine:
+        raise SettingsError("there is no Wan2GP here")
+
+    async with open_app(settle=False, open_engine=never) as screen:
+        assert screen.shown == shown
+        await screen.press("enter", "d")
+        await screen.until(lambda: "no Wan2GP" in screen.status, "the refusal")
+        await screen.press("d")
+        assert not any(call.startswith(("run", "plan")) for call in screen.engine.calls)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 30), (250, 70)])
+async def test_it_is_usable_at_every_size(open_app: Open, size: tuple[int, int]) -> None:
+    async with open_app(FakeEngine.of(60, hold=True), size=size) as screen:
+        await screen.press("enter", "d")
+        await screen.until(lambda: screen.row(HIGH).status is Status.DOWNLOADING, "a download")
+        await screen.press("i")
+        lines = [screen.main.files.render_line(y).text for y in range(3)]
+        assert "Model file" in lines[0]
+        assert "Status" in lines[0]
+        assert "t8.safetensors" in lines[1]
+        assert "37%" in lines[1]
+        assert all(len(line) == screen.main.files.scrollable_content_region.width for line in lines)
+        assert screen.main.files.size.height >= 4
+
+
+async def test_it_can_be_resized_while_it_runs(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("G")
+        for size in ((60, 18), (250, 70), (80, 24)):
+            await screen.pilot.resize_terminal(*size)
+            await screen.pilot.pause()
+            table = screen.main.files
+            position = table.cursor - table.scroll_offset.y
+            assert 0 <= position < table.size.height - 1
+
+
+async def test_only_what_was_asked_for_is_fetched(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("j", "j", "j", "j", "j", "enter", "d")
+        await screen.until(lambda: "run 1" in screen.engine.calls, "the run")
+        await screen.settle()
+        kept = [file.target for file in screen.engine.files if file.action is Action.KEEP]
+        assert "ckpts/i2v_2_2_vae.safetensors" in kept
+        assert f"ckpts/{HIGH}" not in kept

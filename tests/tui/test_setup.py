@@ -1,0 +1,98 @@
+"""The settings form on the screen, and the first run."""
+
+from __future__ import annotations
+
+from textual.widgets import Button, Input, Static
+
+from tests.tui.conftest import Open, Screen
+from tests.tui.fake_engine import FakeEngine
+from tests.tui.fake_setup import FakeSetup
+from wangp_downloader.errors import SettingsError
+from wangp_downloader.tui.screens.setup import SetupScreen
+
+
+class FirstRun:
+    """An engine factory that refuses until the form is saved."""
+
+    def __init__(self, setup: FakeSetup) -> None:
+        self.setup = setup
+        self.engine = FakeEngine.of(60)
+
+    def __call__(self) -> FakeEngine:
+        if not self.setup.saved:
+            raise SettingsError("Wan2GP was not found", hint="say where it is")
+        return self.engine
+
+
+async def form(screen: Screen) -> SetupScreen:
+    await screen.until(lambda: screen.app.screen.query("#field-bandwidth_limit_kb"), "the form")
+    assert isinstance(screen.app.screen, SetupScreen)
+    return screen.app.screen
+
+
+async def test_the_first_run_is_checked_while_one_types_saved_and_goes_on(open_app: Open) -> None:
+    setup = FakeSetup()
+    async with open_app(settle=False, setup=setup, open_engine=FirstRun(setup)) as screen:
+        page = await form(screen)
+        assert "InvokeAI" in str(page.query_one("#setup-found", Static).render())
+        assert page.query_one("#save", Button).disabled
+        assert "no such folder" in str(page.query_one("#note-wan2gp_directory", Static).render())
+        await screen.press("ctrl+s")
+        assert setup.saved == {}
+        page.query_one("#field-wan2gp_directory", Input).value = ""
+        await screen.pilot.press(*"/srv")
+        await screen.until(lambda: not page.query_one("#save", Button).disabled, "a valid form")
+        await screen.press("ctrl+s")
+        await screen.settle()
+        assert setup.saved["wan2gp_directory"] == "/srv"
+        assert "link" not in setup.saved
+        assert len(screen.shown) == 36
+
+
+async def test_the_first_run_can_try_the_demo(open_app: Open) -> None:
+    setup = FakeSetup()
+    demo = FakeEngine.of(30)
+    async with open_app(settle=False, setup=setup, open_engine=FirstRun(setup), demo=lambda: demo) as screen:
+        page = await form(screen)
+        page.query_one("#demo", Button).press()
+        await screen.settle()
+        assert demo.calls
+        assert screen.app.screen is screen.main
+
+
+async def test_leaving_the_first_run_leaves_the_program(open_app: Open) -> None:
+    setup = FakeSetup()
+    async with open_app(settle=False, setup=setup, open_engine=FirstRun(setup)) as screen:
+        await form(screen)
+        await screen.press("escape")
+        await screen.until(lambda: screen.app.return_code == 0, "the end")
+
+
+async def test_later_the_same_form_has_every_setting_and_loads_anew(open_app: Open) -> None:
+    setup = FakeSetup()
+    async with open_app(setup=setup) as screen:
+        await screen.press(",")
+        page = await form(screen)
+        assert page.query("#field-link")
+        await screen.press("escape")
+        assert screen.app.screen is screen.main
+        await screen.press(",")
+        page = await form(screen)
+        page.query_one("#field-wan2gp_directory", Input).value = "/srv/other"
+        await screen.until(lambda: not page.query_one("#save", Button).disabled, "a valid form")
+        await screen.press("ctrl+s")
+        await screen.settle()
+        assert setup.saved["link"] == "symlink"
+        assert "close" in screen.engine.calls
+
+
+async def test_a_file_that_can_not_be_written_is_said_in_the_form(open_app: Open) -> None:
+    setup = FakeSetup(refuse=True)
+    async with open_app(setup=setup) as screen:
+        await screen.press(",")
+        page = await form(screen)
+        page.query_one("#field-wan2gp_directory", Input).value = "/srv/other"
+        await screen.until(lambda: not page.query_one("#save", Button).disabled, "a valid form")
+        await screen.press("ctrl+s")
+        await screen.pilot.pause()
+        assert "can not be written" in str(page.query_one("#setup-problem", Static).render())
