@@ -584,3 +584,36 @@ async def test_only_what_was_asked_for_is_fetched(open_app: Open) -> None:
         kept = [file.target for file in screen.engine.files if file.action is Action.KEEP]
         assert "ckpts/i2v_2_2_vae.safetensors" in kept
         assert f"ckpts/{HIGH}" not in kept
+
+
+async def test_every_theme_can_be_worn(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("enter", "j")
+        for theme in screen.app.available_themes:
+            screen.app.theme = theme
+            await screen.pilot.pause()
+            cursor = screen.main.files.render_line(screen.main.files.cursor + 1)
+            other = screen.main.files.render_line(screen.main.files.cursor + 2)
+            styles = {segment.style for segment in cursor} - {segment.style for segment in other}
+            assert styles, f"the cursor can not be seen in {theme}"
+
+
+async def test_a_key_pressed_while_another_opens_a_question_goes_to_the_question(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("r", "n", "r", "y")
+        await screen.settle()
+        assert screen.engine.calls.count("reset_cache") == 1
+        assert screen.selected == []
+
+
+async def test_keys_keep_their_order_however_fast_they_come(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press(
+            "/", *"vace vae", "enter", "enter", "j", " ", "/", "ctrl+u", *"i2v", "enter", "g", "j", "enter"
+        )
+        assert screen.selected == [
+            "i2v_2_2_high_quanto_int8.safetensors",
+            "i2v_2_2_low_quanto_int8.safetensors",
+            "vace_14B_vae.safetensors",
+            "vace_14B_1_vae.safetensors",
+        ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -36,10 +37,12 @@ class Tmux:
         command = ["tmux", "-S", str(self._socket), "-f", "/dev/null", *arguments]
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=20).stdout
 
-    def start(self, *options: str, suffix: str = "", size: tuple[int, int] = (100, 30)) -> None:
+    def start(
+        self, *options: str, suffix: str = "", size: tuple[int, int] = (100, 30), environment: str = ""
+    ) -> None:
         program = shlex.join([sys.executable, "-m", "tests.tui.program", str(self.state), *options])
         # tmux's own shell would take COLUMNS and LINES of the tests over the real size.
-        line = f"cd {shlex.quote(str(_ROOT))}; env -u COLUMNS -u LINES {program} {suffix}; echo EXIT=$?; exec cat"
+        line = f"cd {shlex.quote(str(_ROOT))}; env -u COLUMNS -u LINES {environment} {program} {suffix}; echo EXIT=$?; exec cat"
         self.tmux("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "sh", "-c", line)
 
     def screen(self) -> str:
@@ -161,12 +164,23 @@ def test_without_a_terminal_it_says_so(terminal: Tmux) -> None:
     assert "needs a terminal" in screen
 
 
-def test_the_smallest_terminal_and_no_color(terminal: Tmux) -> None:
-
-    terminal.start(suffix="", size=(60, 18))
+def test_the_smallest_terminal(terminal: Tmux) -> None:
+    terminal.start(size=(60, 18))
     terminal.until("t2v_2_2_hig")
     terminal.keys("Enter")
     screen = terminal.until("2 selected")
     assert all(len(line) <= 60 for line in screen.splitlines())
+    assert "Download" in screen.splitlines()[-1]
     terminal.keys("q")
     terminal.until("EXIT=0")
+
+
+def test_no_color_is_grey_and_says_all_the_same(terminal: Tmux) -> None:
+    terminal.start(environment="NO_COLOR=1")
+    terminal.until("t2v_2_2_high")
+    terminal.keys("Enter")
+    assert "✓  t2v_2_2" in terminal.until("2 selected")
+    coloured = terminal.tmux("capture-pane", "-p", "-e")
+    for red, green, blue in re.findall(r"[34]8;2;(\d+);(\d+);(\d+)", coloured):
+        assert red == green == blue
+    assert not re.search(r"\x1b\[[34][1-6]m", coloured)

