@@ -130,10 +130,6 @@ class TestUnits:
     def test_words(self) -> None:
         assert [plural(count, "file") for count in (1, 2000)] == ["1 file", "2,000 files"]
         assert plural(2, "entry", "entries") == "2 entries"
-            "1 file",
-            "2,000 files",
-            "2 entries",
-        )
         assert (format_speed(0), format_speed(2048)) == ("–", "2.00 KB/s")
 
 
@@ -180,6 +176,7 @@ class TestDatabase:
 
     def test_a_failed_change_is_taken_back(self, tmp_path: Path) -> None:
         database = Database(tmp_path / "a.db", SCHEMA)
+
         def fail() -> None:
             with database.writing() as connection:
                 connection.execute("INSERT INTO t VALUES (1)")
