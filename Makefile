@@ -34,6 +34,7 @@ $(VENV)/bin/python $(VENV)/Scripts/python.exe:
 $(VENV)/.run: $(BIN)/python requirements.lock pyproject.toml
 	$(PIP) install --require-hashes --requirement requirements.lock
 	$(PIP) install --no-deps --editable .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock

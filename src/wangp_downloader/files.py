@@ -264,7 +264,7 @@ class PlannedFile:
 
     Attributes:
         target: As in :class:`Requirement`.
-        path: The absolute path the target stands for, or where Wan2GP already finds the file.
+        path: Where Wan2GP finds the file, or would: in the same form as ``target``.
         remote: Where it can be fetched, or None for a local-only file.
         size: Bytes, or None if unknown.
         digest: Content identity, or None if unknown.

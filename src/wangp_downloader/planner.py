@@ -267,6 +267,7 @@ def _planned(row: Row, facts: Facts) -> PlannedFile:
         origins=row.origins,
         choices=row.choices,
         groups=row.groups,
+        link_to=state.link_to if state else None,
     )
 
 

@@ -42,7 +42,8 @@ class Tmux:
     ) -> None:
         program = shlex.join([sys.executable, "-m", "tests.tui.program", str(self.state), *options])
         # tmux's own shell would take COLUMNS and LINES of the tests over the real size.
-        line = f"cd {shlex.quote(str(_ROOT))}; env -u COLUMNS -u LINES {environment} {program} {suffix}; echo EXIT=$?; exec cat"
+        command = f"env -u COLUMNS -u LINES {environment} {program} {suffix}"
+        line = f"cd {shlex.quote(str(_ROOT))}; {command}; echo EXIT=$?; exec cat"
         self.tmux("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "sh", "-c", line)
 
     def screen(self) -> str:
