@@ -80,6 +80,16 @@ def shorten(text: str, limit: int = 120) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
+def printable(text: str) -> str:
+    """Return ``text`` without what could steer a terminal: escape sequences, bells, reversed writing.
+
+    Line breaks stay; each character that is not to be shown becomes ``\N{REPLACEMENT CHARACTER}``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 def redact_url(url: str) -> str:
     """Return ``url`` without user, password, query and fragment: safe to show and to log. Never raises."""
     try:

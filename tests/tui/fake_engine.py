@@ -45,6 +45,7 @@ class FakeModel:
     id: str
     name: str
     family: str
+    certain: bool = True
 
 
 @dataclass(frozen=True)

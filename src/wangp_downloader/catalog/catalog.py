@@ -47,6 +47,11 @@ class ModelInfo:
     knowledge: Status
     problems: tuple[str, ...]
 
+    @property
+    def certain(self) -> bool:
+        """True if every file that it needs is known; without that nobody can call it ready."""
+        return self.knowledge in (Status.ASKED, Status.STATIC) and not self.problems
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
@@ -138,7 +143,7 @@ def read_catalog(
     return Catalog(
         tree=tree,
         settings=settings,
-        models=_infos(reading.definitions, knowledge, needs),
+        models=_infos(reading.definitions, knowledge, needs, (*knowledge.shared_gaps, *shared.problems)),
         requirements=(*shared.requirements, *(row for need in needs.values() for row in need.requirements)),
         warnings=(
             *settings_reading.warnings,
@@ -183,7 +188,10 @@ def _knowledge(
 
 
 def _infos(
-    definitions: Mapping[str, Definition], knowledge: Knowledge, needs: Mapping[str, ModelNeeds]
+    definitions: Mapping[str, Definition],
+    knowledge: Knowledge,
+    needs: Mapping[str, ModelNeeds],
+    shared_gaps: tuple[str, ...],
 ) -> dict[str, ModelInfo]:
     return {
         model.id: ModelInfo(
@@ -194,7 +202,7 @@ def _infos(
             model.visible,
             definitions[model.id].files,
             model.status,
-            needs[model.id].problems,
+            (*needs[model.id].problems, *shared_gaps),
         )
         for model in knowledge.models.values()
     }

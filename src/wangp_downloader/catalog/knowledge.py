@@ -66,6 +66,7 @@ class Knowledge:
         dtypes: Architecture → the data type it always uses, where it has one.
         shared: The set that every model needs.
         gaps: What is not known, for people.
+        shared_gaps: Why the shared set is not known; part of ``gaps``.
         modules: Module id → URLs of its variants, in versions where handlers name modules.
     """
 
@@ -74,6 +75,7 @@ class Knowledge:
     shared: tuple[FilesDef, ...] = ()
     gaps: tuple[str, ...] = ()
     modules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shared_gaps: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, Mapping[str, Any]]:
@@ -93,7 +95,7 @@ def from_probe(
         )
     dtypes = _dtypes(models, probe) if probe.rules.dtype_key else {}
     gaps = [f"the shared set is unknown: {probe.shared_error}"] if probe.shared_error else []
-    return Knowledge(models, dtypes, probe.shared, (*gaps, *probe.warnings), probe.module_urls)
+    return Knowledge(models, dtypes, probe.shared, (*gaps, *probe.warnings), probe.module_urls, tuple(gaps))
 
 
 def from_table(definitions: Mapping[str, Definition], settings: Wan2GPSettings) -> Knowledge:

@@ -1,4 +1,7 @@
-"""Owns standard error and the exit codes: every message to a person leaves through here."""
+"""Owns standard error and the exit codes: every message to a person leaves through here.
+
+Names come from other people's files: no control sequence of theirs reaches the terminal.
+"""
 
 from __future__ import annotations
 
@@ -18,35 +21,31 @@ import click
 
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import DownloaderError
+from wangp_downloader.paths import printable
 
 EXIT_INTERRUPTED = 130
 
 
 def note(text: str) -> None:
     """Tell the person something, on standard error."""
-    _write(text)
+    _write(printable(text))
 
 
 def warn(text: str) -> None:
     """Warn the person, on standard error."""
-    _write(f"{click.style('warning:', fg='yellow')} {text}")
+    _write(f"{click.style('warning:', fg='yellow')} {printable(text)}")
 
 
 def report(error: DownloaderError) -> None:
     """Say what failed and what to do next."""
-    _write(f"{click.style('error:', fg='red', bold=True)} {error.message}")
+    _write(f"{click.style('error:', fg='red', bold=True)} {printable(error.message)}")
     if error.hint:
-        _write(f"  {error.hint}")
+        _write(f"  {printable(error.hint)}")
 
 
 def _write(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        click.echo(_printable(text), err=True)
-
-
-def _printable(text: str) -> str:
-    # Names come from other people's files: no control sequence of theirs reaches the terminal.
-    return "".join(char if char.isprintable() or char in "\n\x1b" else "�" for char in text)
+        click.echo(text, err=True)
 
 
 def guarded(work: Callable[[], Any]) -> int:
@@ -76,7 +75,7 @@ def guarded(work: Callable[[], Any]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the person gets a sentence
-        note(f"{click.style('error:', fg='red', bold=True)} {_unexpected(error)}")
+        report(DownloaderError(_unexpected(error)))
         return 1
     return code if isinstance(code, int) else 0
 

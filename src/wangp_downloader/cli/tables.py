@@ -62,16 +62,16 @@ def model_states(catalog: Catalog, plan: Plan) -> dict[str, ModelState]:
             for model in file.models:
                 by_model.setdefault(model, []).append(file)
     return {
-        model: _state([*files, *shared], catalog.models[model], catalog.complete)
+        model: _state([*files, *shared], catalog.models[model])
         for model, files in by_model.items()
         if model in catalog.models
     }
 
 
-def _state(files: list[PlannedFile], model: ModelInfo, complete: bool) -> ModelState:
+def _state(files: list[PlannedFile], model: ModelInfo) -> ModelState:
     present = [file for file in files if file.action is Action.KEEP]
     if len(present) == len(files):
-        readiness = Readiness.READY if complete and not model.problems else Readiness.UNKNOWN
+        readiness = Readiness.READY if model.certain else Readiness.UNKNOWN
     else:
         readiness = Readiness.PARTIAL if present else Readiness.MISSING
     return ModelState(

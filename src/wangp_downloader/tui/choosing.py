@@ -19,6 +19,8 @@ def toggle_model(desk: Desk, row: ModelRow) -> None:
         desk.selection_done(f"selected {plural(added, 'file')} that {row.name} needs")
     elif row.readiness is Readiness.READY:
         desk.selection_done(f"{row.name} is ready: nothing is missing")
+    elif row.readiness is Readiness.UNKNOWN:
+        desk.selection_done(f"{row.name}: all that is known is here, but not every file it needs is known")
     else:
         desk.selection_done(f"{row.name}: what is missing can not be had now, i says why")
 

@@ -33,6 +33,10 @@ class ModelInfo(Protocol):
     def family(self) -> str:
         """The family that Wan2GP lists it under."""
 
+    @property
+    def certain(self) -> bool:
+        """True if every file that it needs is known; without that nobody can call it ready."""
+
 
 class Unfinished(Protocol):
     """A download that an earlier run left half done."""

@@ -22,7 +22,9 @@ class Readiness(Enum):
     PARTIAL = 0
     MISSING = 1
     BLOCKED = 2
-    READY = 3
+    UNKNOWN = 3
+    """All files that are known are here, but not every file that it needs is known."""
+    READY = 4
 
     @property
     def word(self) -> str:
@@ -32,7 +34,7 @@ class Readiness(Enum):
     @property
     def glyph(self) -> str:
         """One character beside the word."""
-        return {"PARTIAL": "◐", "MISSING": "○", "BLOCKED": "⊘", "READY": "●"}[self.name]
+        return {"PARTIAL": "◐", "MISSING": "○", "BLOCKED": "⊘", "UNKNOWN": "?", "READY": "●"}[self.name]
 
 
 _HERE = frozenset({Status.PRESENT, Status.LINKED, Status.DONE})
@@ -45,6 +47,7 @@ class ModelRow:
         id: The definition's id.
         name: What Wan2GP calls it.
         family: The family it is listed under.
+        certain: True if every file that it needs is known.
         rows: The files that it requires, those of the shared set included.
         version: Grows with every change that can be seen.
         position: Its line in the view, or -1.
@@ -52,6 +55,7 @@ class ModelRow:
     """
 
     __slots__ = (
+        "certain",
         "family",
         "files_here",
         "haystack",
@@ -70,6 +74,7 @@ class ModelRow:
         self.id = info.id
         self.name = info.name
         self.family = info.family
+        self.certain = info.certain
         self.rows = rows
         self.version = 0
         self.position = -1
@@ -94,7 +99,7 @@ class ModelRow:
         obtainable = [row for row in missing if row.obtainable]
         self.picked = bool(obtainable) and all(row.selected for row in obtainable)
         if not missing:
-            self.readiness = Readiness.READY
+            self.readiness = Readiness.READY if self.certain else Readiness.UNKNOWN
         elif len(obtainable) < len(missing):
             self.readiness = Readiness.BLOCKED
         else:

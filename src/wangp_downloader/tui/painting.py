@@ -48,6 +48,7 @@ _TONES = {
 }
 _READY_TONES = {
     Readiness.READY: "good",
+    Readiness.UNKNOWN: "warning",
     Readiness.PARTIAL: "active",
     Readiness.MISSING: "",
     Readiness.BLOCKED: "warning",
@@ -209,6 +210,8 @@ def paint_model(row: ModelRow, column: str, width: int) -> Sequence[Part]:
 def _needed(row: ModelRow) -> str:
     if row.readiness is Readiness.READY:
         return "·"
+    if row.readiness is Readiness.UNKNOWN:
+        return "?"
     if not row.needed and not row.unknown:
         return "links only" if any(file.obtainable for file in row.rows) else "·"
     if not row.needed:

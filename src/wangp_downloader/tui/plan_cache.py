@@ -20,7 +20,7 @@ from wangp_downloader.files import Plan
 if TYPE_CHECKING:
     from wangp_downloader.tui.engine import ModelInfo
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class KnownModel:
     id: str
     name: str
     family: str
+    certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def save_plan(path: Path, scope: str, plan: Plan, models: Sequence[ModelInfo]) -
     """Write the file whole or not at all; a disk that refuses only costs the quick start."""
     import tempfile  # noqa: PLC0415 - start-up
 
-    known = tuple(KnownModel(model.id, model.name, model.family) for model in models)
+    known = tuple(KnownModel(model.id, model.name, model.family, model.certain) for model in models)
     data = msgspec.msgpack.encode(CachedPlan(VERSION, scope, plan, known))
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
