@@ -62,9 +62,12 @@ def _of_profiles(
 def _of_configs(
     model: ModelKnowledge, knowledge: Knowledge, rules: RequirementRules
 ) -> Iterator[Requirement]:
+    choices = {key: _configs(model, key, knowledge) for key in CONFIG_KEYS}
+    if not any(choices.values()):
+        return
     base = {(row.target, row.remote) for row in rules.of_model(model).requirements if row.required}
-    for key in CONFIG_KEYS:
-        for name, fields in _configs(model, key, knowledge):
+    for key, configs in choices.items():
+        for name, fields in configs:
             changed = replace(model, fields={**model.fields, **fields}, gaps=())
             components = model.config_files.get(f"{key}/{name}")
             if components is not None:

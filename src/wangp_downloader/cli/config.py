@@ -8,7 +8,7 @@ import click
 
 from wangp_downloader.cli.diagnostics import note
 from wangp_downloader.cli.options import Shared, load, with_shared
-from wangp_downloader.cli.output import print_json, print_line, print_rich
+from wangp_downloader.cli.output import print_json, print_line, print_rich, styled
 from wangp_downloader.errors import SettingsError
 
 
@@ -39,7 +39,6 @@ def show(shared: Shared, as_json: bool) -> int:
         print_json({"path": str(loaded.path), "state_dir": str(loaded.state_dir), "values": rows})
         return 0
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("key", "value", "from"):
@@ -47,7 +46,7 @@ def show(shared: Shared, as_json: bool) -> int:
     for name in KEYS:
         detail = origins[name]["detail"]
         source = f"{origins[name]['from']}" + (f" ({detail})" if detail else "")
-        table.add_row(name, Text(_shown(values[name])), Text(source))
+        table.add_row(name, styled(_shown(values[name])), styled(source))
     print_rich(table)
     print_line(f"\nfile: {loaded.path}\nstate: {loaded.state_dir}")
     return 0

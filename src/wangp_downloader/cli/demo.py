@@ -54,13 +54,13 @@ def command(_shared: Shared, as_json: bool) -> int:
             say(
                 f"{sum(file.action is Action.KEEP for file in again.files)} files in place, {len(left)} left to do."
             )
-            if as_json:
-                print_json(report_document(catalog, plan, report.results))
         finally:
             session.close()
     done = {result.outcome for result in report.results}
     if left or not {Outcome.KEPT, Outcome.LINKED, Outcome.DOWNLOADED} <= done:
         raise DownloaderError("the demo did not end as it should", hint="please report this")
+    if as_json:
+        print_json(report_document(catalog, plan, report.results))
     say("\nEverything was removed again. The same on your own Wan2GP: wangp-dl plan")
     return 0
 

@@ -20,10 +20,10 @@ from typing import Any
 import click
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import DownloaderError
+from wangp_downloader.errors import CancelledError, DownloaderError
 from wangp_downloader.paths import printable
 
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = CancelledError.exit_code
 
 
 def note(text: str) -> None:
@@ -48,11 +48,12 @@ def _write(text: str) -> None:
         click.echo(text, err=True)
 
 
-def guarded(work: Callable[[], Any]) -> int:
+def guarded(work: Callable[[], Any], *, as_json: bool = False) -> int:
     """Run a command and turn every way it can end into an exit code and a message.
 
     Args:
         work: Runs the command; returns the exit code or None for 0.
+        as_json: True to print the document ``{"error": …}`` on standard output too, where it ends with an error.
 
     Returns:
         The exit code: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
@@ -61,23 +62,39 @@ def guarded(work: Callable[[], Any]) -> int:
         code = work()
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        note("stopped")
-        return EXIT_INTERRUPTED
-    except DownloaderError as error:
-        report(error)
-        return error.exit_code
     except BrokenPipeError:
         # The reader has gone (`| head`): nothing can be said any more, not even at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except click.ClickException as error:
+        error.show()
+        failure = DownloaderError(error.format_message())
+        failure.exit_code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        failure = CancelledError("stopped")
+        note(failure.message)
+    except CancelledError as error:
+        failure = error
+        note(failure.message)
+    except DownloaderError as error:
+        failure = error
+        report(failure)
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the person gets a sentence
-        report(DownloaderError(_unexpected(error)))
-        return 1
-    return code if isinstance(code, int) else 0
+        failure = DownloaderError(_unexpected(error))
+        report(failure)
+    else:
+        return code if isinstance(code, int) else 0
+    if as_json:
+        _print_failure(failure)
+    return failure.exit_code
+
+
+def _print_failure(failure: DownloaderError) -> None:
+    from wangp_downloader.cli.output import print_json
+
+    part = {"message": failure.message, "hint": failure.hint, "exit_code": failure.exit_code}
+    with contextlib.suppress(OSError):
+        print_json({"error": part})
 
 
 def _unexpected(error: Exception) -> str:

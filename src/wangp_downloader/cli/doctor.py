@@ -9,7 +9,7 @@ import click
 from wangp_downloader import __version__
 from wangp_downloader.cli.diagnostics import cancel_on_signals
 from wangp_downloader.cli.options import Shared, open_session, with_shared
-from wangp_downloader.cli.output import print_json, print_rich
+from wangp_downloader.cli.output import print_json, print_line, print_rich, styled
 
 if TYPE_CHECKING:
     from wangp_downloader.health import Finding
@@ -39,12 +39,10 @@ def command(shared: Shared, as_json: bool) -> int:
 
 
 def _print(item: Finding) -> None:
-    from rich.text import Text
-
     mark, style = _MARKS[item.level]
-    line = Text(f"{mark} ", style)
+    line = styled(f"{mark} ", style)
     line.append(f"{item.what}: ", "bold")
-    line.append(item.text, "default")
-    if item.hint:
-        line.append(f"\n    {item.hint}", "dim")
+    line.append_text(styled(item.text, "default"))
     print_rich(line)
+    if item.hint:
+        print_line(f"    {item.hint}", "dim")

@@ -72,8 +72,7 @@ def download(shared: Shared, order: DownloadOrder) -> int:
         if request is None:
             request = Request(targets=session.left_undone(), optional=True)
             if not request.targets:
-                note("nothing was left undone")
-                return 0
+                return _nothing_to_do(session, order, "nothing was left undone")
         with _sink(order) as emit:
             plan = session.plan(request, cancel=cancel, emit=emit)
         for text in plan.warnings:
@@ -82,9 +81,15 @@ def download(shared: Shared, order: DownloadOrder) -> int:
             _show_plan(session, order, plan)
             return 0
         if not _confirmed(order, plan):
-            note("nothing was done")
-            return 0
+            return _nothing_to_do(session, order, "nothing was done")
         return _run(session, order, plan, cancel)
+
+
+def _nothing_to_do(session: Session, order: DownloadOrder, why: str) -> int:
+    note(why)
+    if order.as_json:
+        print_json(report_document(session.catalog(ask=False), Plan(()), ()))
+    return 0
 
 
 def _run(session: Session, order: DownloadOrder, plan: Plan, cancel: CancelToken) -> int:
@@ -92,9 +97,8 @@ def _run(session: Session, order: DownloadOrder, plan: Plan, cancel: CancelToken
     try:
         with _sink(order) as emit:
             report = session.run(plan, actions=order.actions, cancel=cancel, emit=emit)
-    except CancelledError:
-        note("stopped; what arrived is kept, the same command goes on from there")
-        raise
+    except CancelledError as error:
+        raise CancelledError("stopped; what arrived is kept, the same command goes on from there") from error
     if order.as_json:
         print_json(report_document(session.catalog(ask=False), plan, report.results))
     elif not order.as_events:

@@ -10,7 +10,7 @@ import click
 from wangp_downloader.cli.diagnostics import cancel_on_signals, warn
 from wangp_downloader.cli.document import file_part, wan2gp_part
 from wangp_downloader.cli.options import Shared, open_session, with_shared
-from wangp_downloader.cli.output import print_json, print_line, print_rich
+from wangp_downloader.cli.output import print_json, print_line
 from wangp_downloader.cli.progress import watching
 from wangp_downloader.errors import UsageError
 from wangp_downloader.files import Plan, PlannedFile, Requirement, Role
@@ -105,9 +105,7 @@ def _setting(catalog: Catalog, need: Requirement) -> str | None:
 
 
 def _print(entry: dict[str, Any]) -> None:
-    from rich.text import Text
-
-    print_rich(Text(f"{entry['target']}  ({format_size(entry['size'])}, {entry['action']})", "bold"))
+    print_line(f"{entry['target']}  ({format_size(entry['size'])}, {entry['action']})", "bold")
     print_line(f"  {entry['reason']}")
     for need in _grouped(entry["needed_by"]):
         print_line(f"  {need}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wangp_downloader.cli.diagnostics import cancel_on_signals, warn
+from wangp_downloader.cli.diagnostics import cancel_on_signals, note, warn
 from wangp_downloader.cli.document import wan2gp_part
 from wangp_downloader.cli.options import Shared, open_session, with_shared
 from wangp_downloader.cli.output import print_json
@@ -41,10 +42,10 @@ def list_models(shared: Shared, words: tuple[str, ...], *, as_json: bool) -> int
             warn(text)
         if as_json:
             print_json(_document(catalog, meant, states))
-        else:
-            from dataclasses import replace
-
+        elif meant:
             print_models(replace(catalog, models=meant), states)
+        else:
+            note(f"no model's id, name or family contains {' and '.join(map(repr, words))}")
     return 0
 
 

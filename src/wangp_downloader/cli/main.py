@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -127,7 +128,8 @@ def run(argv: Sequence[str]) -> int:
     """
     from wangp_downloader.cli.diagnostics import guarded
 
-    return guarded(lambda: main.main(args=list(argv), prog_name="wangp-dl", standalone_mode=False))
+    work = partial(main.main, args=list(argv), prog_name="wangp-dl", standalone_mode=False)
+    return guarded(work, as_json="--json" in argv)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Owns standard output: JSON documents, tables and lines. Nothing else writes there."""
+"""Owns standard output: JSON documents, tables and lines. Nothing else writes there.
+
+Names come from other people's files: what is printed for people goes through :func:`styled` or
+:func:`print_line`, so that no control sequence of theirs reaches the terminal.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from wangp_downloader.paths import printable
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -38,6 +45,13 @@ def print_rich(renderable: RenderableType) -> None:
     console().print(renderable)
 
 
-def print_line(text: str = "") -> None:
-    """Print one line of plain text."""
-    console().print(text)
+def styled(text: str, style: str = "") -> Text:
+    """Return text for a table or a line, with no control sequence in it."""
+    from rich.text import Text
+
+    return Text(printable(text), style)
+
+
+def print_line(text: str = "", style: str = "") -> None:
+    """Print one line of text; a terminal wraps it, nothing is cut."""
+    console().print(styled(text, style), soft_wrap=True)

@@ -29,6 +29,7 @@ from wangp_downloader.events import (
     to_json,
 )
 from wangp_downloader.files import Outcome
+from wangp_downloader.paths import printable
 from wangp_downloader.units import format_size
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class _Bars:
     def _show(self, event: Event) -> None:
         match event:
             case Notice():
-                self._progress.console.print(event.text, markup=False, highlight=False)
+                self._progress.console.print(printable(event.text), markup=False, highlight=False)
             case MetadataProgress():
                 self._update("metadata", "asking the Hub", event.done, event.total, event.done == event.total)
             case ScanProgress():
@@ -135,11 +136,13 @@ class _Bars:
                 text = f"verifying {_short(event.key)}"
                 self._update(event.key, text, event.done, event.size, finished=False)
             case FileRetrying():
-                self._progress.console.print(_retry_text(event), markup=False, highlight=False)
+                self._progress.console.print(printable(_retry_text(event)), markup=False, highlight=False)
             case FileFinished():
                 self._finish(event.key)
                 if event.outcome is not Outcome.SKIPPED:
-                    self._progress.console.print(_finish_text(event), markup=False, highlight=False)
+                    self._progress.console.print(
+                        printable(_finish_text(event)), markup=False, highlight=False
+                    )
             case _:
                 pass
 
@@ -148,9 +151,9 @@ class _Bars:
             self._finish(key)
             return
         if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task(text, total=total, completed=done)
+            self._tasks[key] = self._progress.add_task(printable(text), total=total, completed=done)
             return
-        changes: dict[str, Any] = {"completed": done, "description": text}
+        changes: dict[str, Any] = {"completed": done, "description": printable(text)}
         if total is not None:
             changes["total"] = total
         self._progress.update(self._tasks[key], **changes)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from wangp_downloader.cli.diagnostics import cancel_on_signals, warn
 from wangp_downloader.cli.options import Shared, open_session, with_shared
-from wangp_downloader.cli.output import print_json, print_line, print_rich
+from wangp_downloader.cli.output import print_json, print_line
 from wangp_downloader.cli.progress import watching
+from wangp_downloader.files import Evidence
 from wangp_downloader.units import format_size, plural
+
+if TYPE_CHECKING:
+    from wangp_downloader.planning import UsableFile
 
 
 @click.command("scan")
@@ -20,6 +28,7 @@ def command(shared: Shared, quick: bool, as_json: bool) -> int:
     with open_session(shared) as session, cancel_on_signals() as cancel:
         with watching(quiet=as_json) as emit:
             found = session.scan(hashing=not quick, cancel=cancel, emit=emit)
+        root = session.root
         stores = [(store.name, str(store.root)) for store in session.library.stores]
     for text in found.warnings:
         warn(text)
@@ -31,17 +40,25 @@ def command(shared: Shared, quick: bool, as_json: bool) -> int:
         ]  # fmt: skip
         print_json({"stores": [{"name": name, "path": path} for name, path in stores], "found": rows})
         return 0
-    from rich.table import Table
-    from rich.text import Text
-
-    print_line("looked in: " + ", ".join(f"{name} ({path})" for name, path in stores))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("store", "size", "how", "file", "is"):
-        table.add_column(heading, overflow="fold")
-    for row in found.rows:
-        cells = (row.copy.store, format_size(row.size), row.copy.evidence.value, row.copy.path, row.target)
-        table.add_row(*(Text(cell) for cell in cells))
-    if found.rows:
-        print_rich(table)
-    print_line(f"{plural(len(found.rows), 'usable file')}")
+    for name, path in stores:
+        print_line(f"looked in {name}: {path}")
+    _print(found.rows, root)
     return 0
+
+
+def _print(rows: Iterable[UsableFile], root: Path) -> None:
+    in_place = 0
+    elsewhere: dict[str, list[UsableFile]] = {}
+    for row in rows:
+        if Path(row.copy.path) == root / row.target:
+            in_place += 1
+        else:
+            elsewhere.setdefault(row.copy.store, []).append(row)
+    for store, usable in elsewhere.items():
+        print_line(f"\n{store}: {plural(len(usable), 'usable file')}", "bold")
+        for row in usable:
+            how = "" if row.copy.evidence is Evidence.COMPUTED else f" ({row.copy.evidence.value})"
+            print_line(f"{format_size(row.size):>9}  {row.copy.path}{how}")
+            print_line(f"{'=':>9}  {row.target}", "dim")
+    usable_count = sum(len(usable) for usable in elsewhere.values())
+    print_line(f"\n{plural(usable_count, 'usable file')} elsewhere, {plural(in_place, 'file')} in place")

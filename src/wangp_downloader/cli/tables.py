@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 from rich.text import Text
 
-from wangp_downloader.cli.output import print_line, print_rich
+from wangp_downloader.cli.output import console, print_line, print_rich, styled
 from wangp_downloader.files import SHARED_MODEL, Action, Outcome, Plan, PlannedFile
 from wangp_downloader.units import format_duration, format_size, format_speed, plural
 
@@ -39,18 +39,31 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model's readiness and sizes in bytes, over its required files and the shared set."""
+    """A model's readiness and sizes in bytes, over its required files and the shared set.
+
+    ``unsized`` counts the files that are not in place and whose size is not known.
+    """
 
     readiness: Readiness
     files: int
     present: int
     size: int
     size_present: int
+    unsized: int = 0
 
     @property
     def size_missing(self) -> int:
         """Bytes that are not in place yet."""
         return self.size - self.size_present
+
+    @property
+    def still_needs(self) -> str:
+        """What is not in place yet, for people; empty if nothing."""
+        if self.files == self.present:
+            return ""
+        if not self.unsized:
+            return format_size(self.size_missing)
+        return f"{format_size(self.size_missing)} + ?" if self.size_missing else "?"
 
 
 def model_states(catalog: Catalog, plan: Plan) -> dict[str, ModelState]:
@@ -78,52 +91,84 @@ def _state(files: list[PlannedFile], model: ModelInfo) -> ModelState:
         readiness,
         len(files),
         len(present),
-        sum(file.size or 0 for file in files),
-        sum(file.size or 0 for file in present),
+        _bytes(files),
+        _bytes(present),
+        sum(file.size is None for file in files if file.action is not Action.KEEP),
     )
 
 
 def print_plan(catalog: Catalog, plan: Plan) -> None:
     """Print a plan: files that something would be done about, then models, totals and disks."""
-    due = [file for file in plan.files if file.selected and file.action is not Action.KEEP]
-    if due:
-        print_rich(_file_table(due))
+    _print_due([file for file in plan.files if file.selected and file.action is not Action.KEEP])
     states = model_states(catalog, plan)
     named = {model for file in plan.files for model in file.models}
-    print_rich(_model_lines({model: state for model, state in states.items() if model in named}))
+    _print_model_lines({model: state for model, state in states.items() if model in named})
     print_totals(plan)
 
 
-def _file_table(files: Iterable[PlannedFile]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("action")
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("file", overflow="fold", ratio=3)
-    table.add_column("why", overflow="fold", ratio=2)
+_LONG_LIST = 40
+"""A longer list of equal rows is cut on a terminal, to the largest files."""
+_CUT_LIST = 20
+
+
+def _print_due(files: Iterable[PlannedFile]) -> None:
+    """Print files under what is to be done about them and why, so that a reason is said once."""
+    groups: dict[tuple[Action, str, str | None], list[PlannedFile]] = {}
     for file in files:
-        why = file.reason if file.hint is None else f"{file.reason}. {file.hint}"
-        table.add_row(
-            Text(file.action.value, _STYLES[file.action]),
-            format_size(file.size),
-            Text(file.target),
-            Text(why),
+        groups.setdefault((file.action, file.reason, file.hint), []).append(file)
+    order = list(Action)
+    for (action, reason, hint), rows in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
+        heading = styled(action.value, f"{_STYLES[action]} bold")
+        heading.append(f"  {plural(len(rows), 'file')}, {_size_of(rows)}  ", "bold")
+        heading.append_text(styled(reason))
+        print_rich(heading)
+        if hint:
+            print_line(f"  {hint}")
+        _print_rows(rows)
+        print_line()
+
+
+def _print_rows(rows: list[PlannedFile]) -> None:
+    shown = rows
+    if len(rows) > _LONG_LIST and console().is_terminal:
+        shown = sorted(rows, key=lambda file: -(file.size or 0))[:_CUT_LIST]
+    for file in shown:
+        print_line(f"{format_size(file.size):>9}  {file.target}")
+        if file.source is not None:
+            print_line(f"{'←':>9}  {file.source.path}", "dim")
+    left = len(rows) - len(shown)
+    if left:
+        size = format_size(_bytes(rows) - _bytes(shown))
+        print_line(
+            f"{'…':>9}  and {left:,} smaller ones, {size} (all of them: pipe this into a file or less)"
         )
-    return table
 
 
-def _model_lines(states: Mapping[str, ModelState]) -> Text:
+def _size_of(files: Iterable[PlannedFile]) -> str:
+    files = list(files)
+    unknown = sum(file.size is None for file in files)
+    if unknown == len(files):
+        return "size unknown"
+    return format_size(_bytes(files)) + (f" (+ {plural(unknown, 'file')} of unknown size)" if unknown else "")
+
+
+_NAMED_MODELS = 12
+
+
+def _print_model_lines(states: Mapping[str, ModelState]) -> None:
     groups: dict[Readiness, list[str]] = {}
     for model, state in states.items():
-        groups.setdefault(state.readiness, []).append(model)
-    text = Text()
+        needs = f" (needs {state.still_needs})" if state.still_needs else ""
+        groups.setdefault(state.readiness, []).append(f"{model}{needs}")
     for readiness in Readiness:
         models = groups.get(readiness, [])
         if models:
             label = "not all files known" if readiness is Readiness.UNKNOWN else readiness.value
-            shown = ", ".join(models[:12]) + (f" and {len(models) - 12} more" if len(models) > 12 else "")
-            text.append(f"\n{plural(len(models), 'model')} {label}: ", "bold")
-            text.append(shown)
-    return text
+            more = len(models) - _NAMED_MODELS
+            shown = ", ".join(models[:_NAMED_MODELS]) + (f" and {more:,} more" if more > 0 else "")
+            line = Text(f"{plural(len(models), 'model')} {label}: ", "bold")
+            line.append_text(styled(shown, "default not bold"))
+            print_rich(line)
 
 
 def print_totals(plan: Plan) -> None:
@@ -132,21 +177,13 @@ def print_totals(plan: Plan) -> None:
     for action in Action:
         files = [file for file in plan.files if file.selected and file.action is action]
         if files:
-            unknown = sum(file.size is None for file in files)
-            more = f" (+ {plural(unknown, 'file')} of unknown size)" if unknown else ""
             line = Text(f"{action.value:>9}", _STYLES[action])
-            line.append(
-                f"  {plural(len(files), 'file'):>10}  {format_size(_bytes(files)):>8}{more}", "default"
-            )
+            line.append(f"  {plural(len(files), 'file'):>10}  {_size_of(files):>8}", "default")
             print_rich(line)
     for need in plan.disk:
         verdict = f"{format_size(need.missing)} too little" if need.missing else "enough"
-        print_rich(
-            Text(
-                f"{need.path}: {format_size(need.needed)} needed, {format_size(need.free)} free: {verdict}",
-                "red bold" if need.missing else "",
-            )
-        )
+        text = f"{need.path}: {format_size(need.needed)} needed, {format_size(need.free)} free: {verdict}"
+        print_line(text, "red bold" if need.missing else "")
 
 
 def describe_totals(plan: Plan, actions: Iterable[Action]) -> str:
@@ -180,34 +217,40 @@ def print_report(report: Report, seconds: float) -> None:
         print_line(f"{format_size(report.bytes_fetched)} downloaded in {format_duration(seconds)} ({speed})")
     for result in counts[Outcome.DOWNLOADED]:
         if not result.verified:
-            print_rich(
-                Text(f"unverified: {result.file.target}: {result.error or 'no hash is known'}", "yellow")
-            )
+            print_line(f"unverified: {result.file.target}: {result.error or 'no hash is known'}", "yellow")
     for result in report.failed:
-        print_rich(Text(f"failed: {result.file.target}: {result.error}", "red"))
+        print_line(f"failed: {result.file.target}: {result.error}", "red")
         if result.hint:
             print_line(f"  {result.hint}")
 
 
+_COLUMNS = (("family", 110), ("of", 96), ("name", 70))
+"""What the list of models leaves out where the terminal has fewer columns."""
+
+
 def print_models(catalog: Catalog, states: Mapping[str, ModelState]) -> None:
-    """Print the list of models."""
+    """Print the list of models, with what the terminal's width has room for."""
+    left_out = {name for name, width in _COLUMNS if console().width < width}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", no_wrap=True)
-    table.add_column("state")
-    table.add_column("still needs", justify="right", no_wrap=True)
-    table.add_column("of", justify="right", no_wrap=True)
-    table.add_column("family", no_wrap=True)
-    table.add_column("name", overflow="ellipsis", no_wrap=True)
-    colours = {Readiness.READY: "green", Readiness.PARTIAL: "yellow", Readiness.UNKNOWN: "cyan"}
+    table.add_column("model", overflow="fold", min_width=20)
+    table.add_column("state", no_wrap=True, min_width=7)
+    table.add_column("still needs", justify="right", no_wrap=True, min_width=11)
+    for heading in ("of", "family", "name"):
+        if heading not in left_out:
+            justify: Literal["left", "right"] = "right" if heading == "of" else "left"
+            table.add_column(heading, overflow="ellipsis", no_wrap=True, justify=justify)
     for model in catalog.models.values():
         state = states[model.id]
         label = "files?" if state.readiness is Readiness.UNKNOWN else state.readiness.value
+        of = format_size(state.size) if state.size or not state.unsized else "?"
+        more = {"of": of, "family": model.family, "name": model.name.replace("\n", " ")}
         table.add_row(
-            Text(model.id, "" if model.visible else "dim"),
-            Text(label, colours.get(state.readiness, "")),
-            format_size(state.size_missing) if state.size_missing else "",
-            format_size(state.size),
-            model.family,
-            Text(model.name),
+            styled(model.id, "" if model.visible else "dim"),
+            styled(label, _COLOURS.get(state.readiness, "")),
+            state.still_needs,
+            *(styled(text) for heading, text in more.items() if heading not in left_out),
         )
     print_rich(table)
+
+
+_COLOURS = {Readiness.READY: "green", Readiness.PARTIAL: "yellow", Readiness.UNKNOWN: "cyan"}

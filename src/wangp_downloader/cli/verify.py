@@ -7,7 +7,7 @@ import click
 from wangp_downloader.cli.diagnostics import cancel_on_signals, warn
 from wangp_downloader.cli.document import file_part, wan2gp_part
 from wangp_downloader.cli.options import Shared, open_session, with_shared
-from wangp_downloader.cli.output import print_json, print_line, print_rich
+from wangp_downloader.cli.output import print_json, print_line
 from wangp_downloader.cli.progress import watching
 from wangp_downloader.cli.selection import Selection, selection_options
 from wangp_downloader.files import Action, PlannedFile
@@ -50,13 +50,10 @@ def _is_verified(file: PlannedFile) -> bool:
 
 
 def _print(files: list[PlannedFile]) -> None:
-    from rich.text import Text
-
     verified = [file for file in files if _is_verified(file)]
     size = sum(file.size or 0 for file in verified)
     print_line(f"{plural(len(verified), 'file')} verified ({format_size(size)})")
     for file in files:
         if not _is_verified(file):
-            print_rich(
-                Text(f"{file.target}: {file.reason}", "red" if file.action is Action.CONFLICT else "yellow")
-            )
+            style = "red" if file.action is Action.CONFLICT else "yellow"
+            print_line(f"{file.target}: {file.reason}", style)

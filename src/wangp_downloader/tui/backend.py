@@ -197,7 +197,8 @@ class Backend:
         from wangp_downloader.planner import Request  # noqa: PLC0415 - start-up
 
         session = self._session
-        plan = session.plan(Request(), network=network, hashing=hashing, cancel=token, emit=self._emit)
+        request = Request(optional=True)  # profiles and configurations stand among the variants
+        plan = session.plan(request, network=network, hashing=hashing, cancel=token, emit=self._emit)
         token.raise_if_cancelled()
         parts = {part.target: part.bytes_done for part in session.unfinished()}
         self._post(PlanArrived(plan, session.models(), parts))

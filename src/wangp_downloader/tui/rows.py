@@ -216,7 +216,7 @@ def _config_label(file: PlannedFile) -> tuple[str, int]:
 
 
 def _searchable(file: PlannedFile, models: Mapping[str, ModelInfo]) -> str:
-    words = [file.target, *file.models, "" if file.required else "variant", *file.roles]
+    words = [file.target, *file.models, "" if file.required else "variant", *file.roles, *file.groups]
     for model in file.models:
         if model in models:
             words += (models[model].name, models[model].family)

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from wangp_downloader.files import SHARED_MODEL
+from wangp_downloader.files import SHARED_MODEL, PlannedFile
 from wangp_downloader.paths import redact_url
 from wangp_downloader.tui.engine import ModelInfo
 from wangp_downloader.tui.models import ModelRow
@@ -73,7 +73,8 @@ def describe_file(
     sheet.fact("Needed by", _needed_by(row, infos))
     sheet.fact("Named in", *file.origins[:_MANY])
     sheet.fact("Used as", ", ".join(role.value for role in file.roles))
-    sheet.fact("Picked", "by your settings" if file.required else "no: your settings pick another variant")
+    sheet.fact("Picked", _picked(file))
+    sheet.fact("Part of", ", ".join(file.groups[:_MANY]))
     sheet.fact("Goes with", partner.name if partner is not None else "")
     sheet.space()
     sheet.fact("Destination", file.target)
@@ -88,6 +89,12 @@ def describe_file(
         sheet.space()
         sheet.fact("Variants", *(_variant(other) for other in others[:_MANY]))
     return sheet.text
+
+
+def _picked(file: PlannedFile) -> str:
+    if file.required:
+        return "by your settings"
+    return "no: optional" if file.groups else "no: your settings pick another variant"
 
 
 def _needed_by(row: Row, infos: Mapping[str, ModelInfo]) -> str:
