@@ -40,6 +40,7 @@ class Database:
 
     Each thread gets its own connection. What is in such a file can always be found out again, so a file
     that is corrupt or of another version is set aside (``NAME.broken-<time>``) with a notice, and made anew.
+    Where the damage shows only while it is used, the next program to open it does so.
 
     Args:
         path: The file; its folder is made if needed.
@@ -88,7 +89,19 @@ class Database:
                 raise
             connection.commit()
         except sqlite3.Error as error:
+            self.mark_if_damaged(error)
             raise DatabaseError(f"can not write {self._schema.what} {self.path}: {error}") from error
+
+    def mark_if_damaged(self, error: sqlite3.Error) -> None:
+        """Note for the next program that opens the file that a statement found it damaged, if that is why it failed."""
+        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says where in the file
+        if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            with contextlib.suppress(OSError):
+                self._damage_mark.touch()
+
+    @property
+    def _damage_mark(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.damaged")
 
     def close(self) -> None:
         """Close the connections of all threads; the object can not be used afterwards."""
@@ -114,6 +127,9 @@ class Database:
         return connection
 
     def _prepare(self) -> None:
+        if self._damage_mark.exists():
+            self._set_aside("it is damaged")
+            self._damage_mark.unlink(missing_ok=True)
         try:
             if self._is_current():
                 return
@@ -147,6 +163,7 @@ class Database:
         aside = self.path.with_name(f"{self.path.name}.broken-{time.time_ns()}")
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        self.path.rename(aside)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(aside)
         text = f"{self._schema.what} {self.path} was made anew: {why}; the old file is {aside.name}"
         self._emit(Notice(Level.WARNING, text))

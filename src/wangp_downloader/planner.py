@@ -133,7 +133,7 @@ def _wanted_models(request: Request, known: Sequence[str]) -> frozenset[str]:
         return frozenset(known)
     for model in request.models:
         if model not in known:
-            near = difflib.get_close_matches(model, known, n=3, cutoff=0.4)
+            near = difflib.get_close_matches(model, known, n=3, cutoff=0.55)
             hint = f"did you mean {', '.join(near)}?" if near else "wangp-dl list shows all models"
             raise UsageError(f"there is no model {shorten(model)!r}", hint=hint)
     return frozenset(request.models)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import CancelledError, DownloaderError, LinkError, StorageError
+from wangp_downloader.errors import CancelledError, DownloaderError, LinkError, OfflineError, StorageError
 from wangp_downloader.events import Emit, FileFinished, FileQueued, ignore
 from wangp_downloader.files import (
     Action,
@@ -79,6 +79,7 @@ class RunnerParts:
         hub: The hub directory if downloads go there (``new_files: hub``), else None.
         link: How files are put in place.
         token: For the Hub, or None.
+        offline: True if no server may be asked.
     """
 
     root: Path
@@ -90,6 +91,7 @@ class RunnerParts:
     journal: Journal
     remote: RemoteClient
     engine: TransferEngine
+    offline: bool = False
 
 
 class Runner:
@@ -206,13 +208,17 @@ class Runner:
         return results
 
     def _refused(self, files: Iterable[PlannedFile], emit: Emit) -> dict[str, FileResult]:
-        """Return a failure for each file whose folder leads out of the folders that may be written."""
+        """Return a failure for each file that may not be fetched: offline, or its folder leads out of ours."""
         refused = {}
         roots = [*self._parts.roots, *([self._parts.hub] if self._parts.hub else [])]
         for file in files:
             try:
+                if self._parts.offline:
+                    raise OfflineError(
+                        "not downloaded: offline", hint="run it again without --offline and HF_HUB_OFFLINE"
+                    )
                 check_root(str(self._destination(file)), roots)
-            except LinkError as error:
+            except (LinkError, OfflineError) as error:
                 refused[file.target] = FileResult(file, Outcome.FAILED, error.message, error.hint)
                 _announce(refused[file.target], emit)
         return refused

@@ -7,17 +7,18 @@ terminal. Everything that can take long is lazy, so that a face can show somethi
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import SettingsError
-from wangp_downloader.events import Emit, Event, FileFinished, ignore
+from wangp_downloader.errors import DatabaseError, SettingsError
+from wangp_downloader.events import Emit, Event, FileFinished, Level, Notice, ignore
 from wangp_downloader.files import Action, Outcome, Plan
 from wangp_downloader.limits import LimitKeeper, LimitRule
 from wangp_downloader.planner import Request, decide, select
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from wangp_downloader.transfer.parts import LeftOver
 
 __all__ = ["Request", "Session"]
+
+_Memory = TypeVar("_Memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +122,28 @@ class Session:
         """The memory of computed hashes."""
         from wangp_downloader.library.hashes import HashIndex
 
-        return HashIndex(self.loaded.state_dir / "library.db", self._emit)
+        return self._opened(HashIndex, "library.db")
 
     @cached_property
     def metadata_cache(self) -> MetadataCache:
         """The memory of remote metadata."""
         from wangp_downloader.remote.cache import MetadataCache
 
-        return MetadataCache(self.loaded.state_dir / "hfcache.db", self._emit)
+        return self._opened(MetadataCache, "hfcache.db")
+
+    def _opened(self, kind: Callable[[Path, Emit], _Memory], name: str) -> _Memory:
+        """Open one of our databases; where the state folder can not be used, one that is forgotten at the end."""
+        try:
+            return kind(self.loaded.state_dir / name, self._emit)
+        except DatabaseError as error:
+            text = f"{error.message}; what is found out is forgotten at the end"
+            self._emit(Notice(Level.WARNING, text))
+            return kind(Path(self._scratch.name) / name, self._emit)
+
+    @cached_property
+    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder of our own that goes with the session."""
+        return tempfile.TemporaryDirectory(prefix="wangp-", ignore_cleanup_errors=True)
 
     @cached_property
     def token(self) -> str | None:
@@ -252,6 +269,10 @@ class Session:
         warnings = (*catalog.warnings, *optional_warnings, *stale_warning(facts.answers))
         return Plan(files, finder.disk_needs(files, facts.partial), warnings)
 
+    def forget_hashes(self, plan: Plan) -> None:
+        """Forget what was computed for the files of a plan, so that they are read again."""
+        self.hashes.forget(os.path.normpath(self.root / file.path) for file in plan.files)
+
     def _sources(self) -> Sources:
         return Sources(self.root, self.settings, self.remote, self._memory, self.library, self._hub)
 
@@ -327,18 +348,21 @@ class Session:
             journal=journal,
             remote=self.remote,
             engine=self.engine,
+            offline=self.loaded.offline,
         )
         try:
             with (
                 LimitKeeper(lambda: self._limit, self.engine.set_limit) as keeper,
-                self._remembered(plan, actions) as watch,
+                self._remembered(plan, actions, cancel) as watch,
             ):
                 return Runner(parts).run(plan, actions=actions, cancel=cancel, emit=watch(keeper.watch(emit)))
         finally:
             journal.close()
 
     @contextmanager
-    def _remembered(self, plan: Plan, actions: frozenset[Action]) -> Iterator[Callable[[Emit], Emit]]:
+    def _remembered(
+        self, plan: Plan, actions: frozenset[Action], cancel: CancelToken
+    ) -> Iterator[Callable[[Emit], Emit]]:
         """Keep what is still to be done on the disk while a plan is carried out."""
         memory = QueueMemory(self._queue_folder)
         earlier = left_undone(self._queue_folder)
@@ -348,7 +372,8 @@ class Session:
 
         def watch(emit: Emit) -> Emit:
             def watched(event: Event) -> None:
-                if isinstance(event, FileFinished) and event.outcome is not Outcome.FAILED:
+                # A file that was cancelled alone is not wanted any more; one that Ctrl-C stopped is.
+                if isinstance(event, FileFinished) and event.outcome not in _undone(cancel):
                     left.discard(event.key)
                 emit(event)
 
@@ -463,8 +488,14 @@ class Session:
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()
+        if "_scratch" in self.__dict__:
+            self._scratch.cleanup()
         if self._at_close is not None:
             self._at_close()
+
+
+def _undone(cancel: CancelToken) -> frozenset[Outcome]:
+    return frozenset([Outcome.FAILED, Outcome.SKIPPED] if cancel.cancelled else [Outcome.FAILED])
 
 
 def _limit_rule(loaded: LoadedSettings) -> LimitRule:

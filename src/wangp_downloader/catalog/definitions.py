@@ -16,6 +16,7 @@ from typing import Any
 from wangp_downloader.catalog.tree import Tree
 from wangp_downloader.errors import CatalogError
 from wangp_downloader.paths import safe_relative, shorten
+from wangp_downloader.reading import read_small
 
 MAX_DEFINITION_BYTES = 16 * 1024 * 1024
 """The largest real one has 9 KB; anything above this is no definition."""
@@ -96,7 +97,7 @@ def _json_files(folder: Path, warnings: list[str]) -> list[Path]:
         return sorted(
             path for path in folder.iterdir() if path.suffix == ".json" and not path.name.startswith(".")
         )
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
     except OSError as error:
         warnings.append(f"{folder}: can not be listed: {error.strerror}")
@@ -155,9 +156,7 @@ def _read_layer(path: Path) -> Mapping[str, Any]:
 
 def _read_json(path: Path) -> Any:
     try:
-        if path.stat().st_size > MAX_DEFINITION_BYTES:
-            raise CatalogError(f"it is larger than {MAX_DEFINITION_BYTES // 1024**2} MB")
-        return json.loads(path.read_bytes().decode("utf-8"))
+        return json.loads(read_small(path, MAX_DEFINITION_BYTES).decode("utf-8"))
     except UnicodeDecodeError as error:
         raise CatalogError(f"it is not UTF-8 (byte {error.start:,})") from error
     except RecursionError as error:

@@ -15,9 +15,10 @@ from typing import Any
 
 from wangp_downloader.catalog.knowledge import Knowledge, ModelKnowledge
 from wangp_downloader.catalog.requirements import RequirementRules
-from wangp_downloader.errors import CatalogError, UnsafePathError
+from wangp_downloader.errors import UnsafePathError
 from wangp_downloader.files import Requirement
 from wangp_downloader.paths import safe_relative, shorten
+from wangp_downloader.reading import read_small
 
 CONFIG_KEYS = ("system_configs", "system_configs2", "system_configs3", "configs")
 _PROFILE_KEYS = ("profiles_dir", "preset_profiles_dir")
@@ -128,11 +129,10 @@ class _Profiles:
 
     def _loras(self, path: Path) -> list[str]:
         try:
-            if path.stat().st_size > MAX_PROFILE_BYTES:
-                raise CatalogError("it is larger than 1 MB")
-            document = json.loads(path.read_bytes().decode("utf-8"))
+            document = json.loads(read_small(path, MAX_PROFILE_BYTES).decode("utf-8"))
             loras = document.get("activated_loras", []) if isinstance(document, dict) else []
-        except (OSError, ValueError, RecursionError, CatalogError) as error:
-            self._warnings.append(f"{path}: this profile is left out: {shorten(str(error))}")
+        except (OSError, ValueError, RecursionError) as error:
+            why = error.strerror if isinstance(error, OSError) else shorten(str(error))
+            self._warnings.append(f"{path}: this profile is left out: {why}")
             return []
         return [text for text in _texts(loras) if text.startswith(("http:", "https:"))]

@@ -14,8 +14,10 @@ from typing import Any
 
 from wangp_downloader.catalog.tree import Tree
 from wangp_downloader.paths import shorten
+from wangp_downloader.reading import read_small
 
 CONFIG_NAME = "wgp_config.json"
+MAX_CONFIG_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def read_wan2gp_settings(tree: Tree, gpu_has_bf16: Callable[[], bool]) -> Settin
     """
     warnings: list[str] = []
     raw = _read_json_object(tree.root / CONFIG_NAME, warnings)
+    if not isinstance(raw.get("enabled_plugins", []), list):
+        warnings.append(f"{CONFIG_NAME}: enabled_plugins should be a list of folders; none is assumed")
     policy = _text(raw, "transformer_dtype_policy", "", warnings)
     dtype = "fp16" if policy == "fp16" or (not policy and not gpu_has_bf16()) else "bf16"
     settings = Wan2GPSettings(
@@ -76,11 +80,12 @@ def read_wan2gp_settings(tree: Tree, gpu_has_bf16: Callable[[], bool]) -> Settin
 
 def _read_json_object(path: Path, warnings: list[str]) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_small(path, MAX_CONFIG_BYTES).decode("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        warnings.append(f"{path}: can not be read, Wan2GP's defaults are assumed: {shorten(str(error))}")
+        why = error.strerror if isinstance(error, OSError) else shorten(str(error))
+        warnings.append(f"{path}: can not be read, Wan2GP's defaults are assumed: {why}")
         return {}
     if isinstance(value, dict):
         return value

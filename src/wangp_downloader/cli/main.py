@@ -6,6 +6,7 @@ Verbs are imported when they are called, so that ``--help`` costs nothing but cl
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -128,6 +129,10 @@ def run(argv: Sequence[str]) -> int:
     """
     from wangp_downloader.cli.diagnostics import guarded
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Where the terminal knows no check mark, a question mark is better than a crash.
+            stream.reconfigure(errors="replace")
     work = partial(main.main, args=list(argv), prog_name="wangp-dl", standalone_mode=False)
     return guarded(work, as_json="--json" in argv)
 

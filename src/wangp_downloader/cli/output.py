@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print one JSON document, and nothing else."""
-    text = json.dumps(document, ensure_ascii=False, indent=1)
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    text = json.dumps(document, ensure_ascii=plain, indent=1)
     # A lone surrogate (a file name that is no UTF-8) must not break the document.
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
     sys.stdout.flush()

@@ -218,10 +218,16 @@ def print_report(report: Report, seconds: float) -> None:
     for result in counts[Outcome.DOWNLOADED]:
         if not result.verified:
             print_line(f"unverified: {result.file.target}: {result.error or 'no hash is known'}", "yellow")
+    failed: dict[tuple[str | None, str | None], list[str]] = {}
     for result in report.failed:
-        print_line(f"failed: {result.file.target}: {result.error}", "red")
-        if result.hint:
-            print_line(f"  {result.hint}")
+        failed.setdefault((result.error, result.hint), []).append(result.file.target)
+    for (error, hint), targets in failed.items():
+        what = targets[0] if len(targets) == 1 else plural(len(targets), "file")
+        print_line(f"failed: {what}: {error}", "red")
+        if hint:
+            print_line(f"  {hint}")
+        for target in targets if len(targets) > 1 else ():
+            print_line(f"  {target}")
 
 
 _COLUMNS = (("family", 110), ("of", 96), ("name", 70))

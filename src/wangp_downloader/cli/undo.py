@@ -10,6 +10,7 @@ import click
 from wangp_downloader.cli.diagnostics import cancel_on_signals, note
 from wangp_downloader.cli.options import Shared, open_session, with_shared
 from wangp_downloader.cli.output import print_json, print_line
+from wangp_downloader.units import plural
 
 if TYPE_CHECKING:
     from wangp_downloader.journal import Entry
@@ -30,7 +31,7 @@ def command(shared: Shared, every: bool, downloads: bool, dry_run: bool, as_json
             _show_entries(entries, as_json=as_json)
             return 0
         results = session.undo(entries, downloads=downloads, cancel=cancel)
-    _show_results(results, as_json=as_json)
+    _show_results(results, downloads=downloads, as_json=as_json)
     kept = [result for result in results if not result.done and result.entry.change.action.value == "link"]
     return 1 if kept else 0
 
@@ -57,13 +58,21 @@ def _show_entries(entries: list[Entry], *, as_json: bool) -> None:
         note("there is nothing to take back")
 
 
-def _show_results(results: list[Undone], *, as_json: bool) -> None:
+def _show_results(results: list[Undone], *, downloads: bool, as_json: bool) -> None:
     if as_json:
         rows = [{**_describe(item.entry), "undone": item.done, "reason": item.reason} for item in results]
         print_json({"entries": rows})
         return
+    kept = 0
     for item in results:
-        target = item.entry.change.target
-        print_line(f"taken back: {target}" if item.done else f"left: {target}: {item.reason}")
+        change = item.entry.change
+        if item.done:
+            print_line(f"taken back: {change.target}")
+        elif change.action.value == "download" and not downloads:
+            kept += 1
+        elif change.action.value != "mkdir":  # a folder that is not empty stays, and nobody asks why
+            print_line(f"left: {change.target}: {item.reason}")
+    if kept:
+        note(f"{plural(kept, 'downloaded file')} kept (to remove them too: wangp-dl undo --downloads)")
     if not results:
         note("there is nothing to take back")

@@ -26,9 +26,9 @@ def command(shared: Shared, selection: Selection, again: bool, as_json: bool) ->
     """
     request = selection.request(all_by_default=True)
     with open_session(shared) as session, cancel_on_signals() as cancel:
-        if again:
-            session.hashes.forget()
         with watching(quiet=as_json) as emit:
+            if again:
+                session.forget_hashes(session.plan(request, hashing=False, cancel=cancel, emit=emit))
             plan = session.plan(request, rehash=True, cancel=cancel, emit=emit)
         catalog = session.catalog(ask=False)
     here = [file for file in plan.files if file.action in (Action.KEEP, Action.CONFLICT)]

@@ -5,6 +5,7 @@ Owns the table ``hashes`` (``docs/disk-formats-library.md``). Does not decide wh
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -165,14 +166,21 @@ class HashIndex:
         row = self._database.connection().execute("SELECT count(*) FROM hashes").fetchone()
         return int(row[0])
 
-    def forget(self) -> None:
-        """Forget all hashes: every file is read again when it is next asked about.
+    def forget(self, paths: Iterable[str]) -> None:
+        """Forget the hashes of files: they are read again when they are next asked about.
+
+        Args:
+            paths: Absolute paths; those that are not there are passed over.
 
         Raises:
             DatabaseError: The database can not be written.
         """
+        states = []
+        for path in paths:
+            with contextlib.suppress(StorageError):
+                states.append((_state(stamp_of(path)),))
         with self._database.writing() as connection:
-            connection.execute("DELETE FROM hashes")
+            connection.executemany("DELETE FROM hashes WHERE state = ?", states)
 
     def close(self) -> None:
         """Close the database; the object can not be used afterwards."""
@@ -187,6 +195,7 @@ class HashIndex:
             rows = self._database.connection().execute(query, (json.dumps(list(states)),))
             return rows.fetchall()
         except sqlite3.Error as error:
+            self._database.mark_if_damaged(error)
             raise DatabaseError(
                 f"can not read the memory of hashes {self._database.path}: {error}",
                 hint="remove the file; the hashes are then computed again",

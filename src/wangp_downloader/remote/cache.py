@@ -245,6 +245,7 @@ class MetadataCache:
         try:
             rows: list[sqlite3.Row] = self._database.connection().execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
+            self._database.mark_if_damaged(error)
             raise DatabaseError(
                 f"can not read the metadata cache {self.path}: {error}",
                 hint="delete the file: what it holds is asked for again",

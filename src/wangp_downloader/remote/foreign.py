@@ -164,9 +164,7 @@ def _no_repo(error: BaseException, asked: Asked) -> DownloaderError:
         text = f"{asked.what} does not exist at {asked.endpoint}, or is private and not open to the token"
         return NotFoundError(text, hint=f"look at {asked.endpoint}/{asked.what}")
     hint = "if it is private, give a token: run `hf auth login` or set HF_TOKEN"
-    return NotFoundError(
-        f"{asked.what} does not exist at {asked.endpoint}, or is private: give a token", hint=hint
-    )
+    return NotFoundError(f"{asked.what} does not exist at {asked.endpoint}, or is private", hint=hint)
 
 
 def _no_revision(error: BaseException, asked: Asked) -> DownloaderError:

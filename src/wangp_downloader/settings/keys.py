@@ -161,6 +161,8 @@ def _endpoint(value: Any, _: Path) -> str:
     if not isinstance(value, str):
         raise ValueError
     parts = urlsplit(value.strip())
+    if not value.strip().isprintable() or " " in value.strip():
+        raise ValueError
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError
     return value.strip().rstrip("/")

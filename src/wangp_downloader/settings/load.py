@@ -13,6 +13,7 @@ from typing import Any
 
 from wangp_downloader.errors import SettingsError
 from wangp_downloader.paths import shorten
+from wangp_downloader.reading import read_small
 from wangp_downloader.settings.detect import detect
 from wangp_downloader.settings.keys import KEYS, Key, Settings
 
@@ -154,8 +155,22 @@ def load_settings(
         around=around,
         offline=offline or is_true(around.environ.get("HF_HUB_OFFLINE", "")),
         carried_over=old,
-        notes=tuple(notes),
+        notes=(*notes, *_misspelt(around.environ)),
     )
+
+
+_OTHER_VARIABLES = ("WANGP_STATE_DIR",)
+
+
+def _misspelt(environ: Mapping[str, str]) -> list[str]:
+    """Return a note for each variable that looks like one of ours and is none."""
+    ours = [*(key.environment[0] for key in KEYS.values()), *_OTHER_VARIABLES]
+    notes = []
+    for name in sorted(environ):
+        near = difflib.get_close_matches(name, ours, n=1, cutoff=0.8) if name.startswith("WANGP_") else []
+        if near and name not in ours:
+            notes.append(f"the environment variable {shorten(name)} means nothing; did you mean {near[0]}?")
+    return notes
 
 
 def is_true(text: str) -> bool:
@@ -238,15 +253,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise SettingsError(f"{path}: is larger than 1 MB; this is no configuration file")
-        value = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        value = YAML(typ="safe").load(read_small(path, MAX_CONFIG_BYTES).decode("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: can not be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: is not UTF-8 (byte {error.start:,})") from error
     except (YAMLError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{path}: is not YAML: {shorten(_one_line(error), 300)}") from error
+        language = "JSON" if path.suffix == ".json" else "YAML"
+        raise SettingsError(f"{path}: is not {language}: {shorten(_one_line(error), 300)}") from error
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wangp_downloader.errors import SettingsError
-from wangp_downloader.settings.keys import KEYS, Settings, StoreSetting
+from wangp_downloader.settings.keys import KEYS, Key, Settings, StoreSetting
 from wangp_downloader.settings.load import LoadedSettings, Origin, parse_value, read_yaml, unknown_key
 from wangp_downloader.settings.schedule import Schedule
 
@@ -69,7 +69,7 @@ def set_key(path: Path, name: str, text: str) -> Any:
     Args:
         path: The configuration file; made if it is not there.
         name: A key.
-        text: Its new value as YAML (``80``, ``~/models``, ``[a, b]``); empty removes the key.
+        text: Its new value; a list as YAML (``[{kind: hub, path: /x}]``); empty removes the key.
 
     Returns:
         The checked value.
@@ -79,35 +79,66 @@ def set_key(path: Path, name: str, text: str) -> Any:
     """
     if name not in KEYS:
         raise unknown_key(name, "config set")
+    value, checked = _given(KEYS[name], text, path.parent)
+    if not path.exists():
+        write_settings(path, {})
+    before = read_yaml(path)  # a clear message if it is broken, before anything is changed
+    after = {key: old for key, old in before.items() if key != name}
+    if value is not None:
+        after[name] = value
+    original = path.read_text(encoding="utf-8")
+    for edit in (_edit_lines, _edit_tree):
+        edited = edit(original, name, value)
+        if edited is not None and _holds(edited, after):
+            _replace(path, edited)
+            return checked
+    raise SettingsError(f"{path}: {name} can not be changed without touching the rest", hint="edit the file")
+
+
+def _given(key: Key, text: str, base: Path) -> tuple[Any, Any]:
+    """Return a value as it goes into the file, and checked."""
+    where = f"config set {key.name}"
+    default = getattr(Settings(), key.name)
+    if not text.strip():
+        return None, default
+    if not isinstance(default, tuple):
+        # Taken as it is: a folder may be called "123" or "a: b".
+        checked = parse_value(key, text, base, where)
+        return checked if isinstance(checked, int | float) else text, checked
+    value = _from_yaml(key.name, text)
+    return value, default if value is None else parse_value(key, value, base, where)
+
+
+def _from_yaml(name: str, text: str) -> Any:
     from ruamel.yaml import YAML  # noqa: PLC0415
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     try:
-        value = YAML(typ="safe").load(text) if text.strip() else None
+        return YAML(typ="safe").load(text)
     except YAMLError as error:
         raise SettingsError(f"config set {name}: {text!r} is not YAML", hint="put it in quotes") from error
-    default = getattr(Settings(), name)
-    checked = default if value is None else parse_value(KEYS[name], value, path.parent, f"config set {name}")
-    if not path.exists():
-        write_settings(path, {})
-    read_yaml(path)  # a clear message if it is broken, before anything is changed
-    original = path.read_text(encoding="utf-8")
-    _replace(path, _with_key(original, name, value))
-    return checked
 
 
-def _with_key(original: str, name: str, value: Any) -> str:
+def _holds(text: str, values: dict[str, Any]) -> bool:
+    from ruamel.yaml import YAML  # noqa: PLC0415
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    try:
+        return bool((YAML(typ="safe").load(text) or {}) == values)
+    except YAMLError:
+        return False
+
+
+def _edit_tree(original: str, name: str, value: Any) -> str | None:
+    """Change the parsed document and write it anew: keeps a comment beside the value, not always those below."""
     from ruamel.yaml import YAML  # noqa: PLC0415
 
-    uncommented = _uncomment(original, name, value)
-    if uncommented is not None:
-        return uncommented
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
     document = yaml.load(original)
     if document is None:
-        return original.rstrip("\n") + ("\n" + _dump({name: value}) if value is not None else "\n")
+        return None
     if value is None:
         document.pop(name, None)
     else:
@@ -117,16 +148,33 @@ def _with_key(original: str, name: str, value: Any) -> str:
     return stream.getvalue()
 
 
-def _uncomment(original: str, name: str, value: Any) -> str | None:
-    """Put the value where the written file holds its commented example, if the key is not set yet."""
-    lines = original.splitlines(keepends=True)
-    if value is None or any(line.startswith(f"{name}:") for line in lines):
+def _edit_lines(original: str, name: str, value: Any) -> str | None:
+    """Change only the key's own lines; None where that would lose a comment beside the value, or can not be done."""
+    from ruamel.yaml import YAML  # noqa: PLC0415
+
+    root = YAML().compose(original)
+    if root is not None and root.flow_style:
         return None
+    lines = original.splitlines(keepends=True)
+    new = [] if value is None else [_dump({name: value})]
+    for key_node, value_node in root.value if root is not None else ():
+        if key_node.value == name:
+            first, last = key_node.start_mark.line, _last_line(value_node)
+            if value is not None and first == last and not isinstance(value, list):
+                return None
+            return "".join([*lines[:first], *new, *lines[last + 1 :]])
     for index, line in enumerate(lines):
-        if line.startswith(f"# {name}:"):
-            lines[index] = _dump({name: value})
-            return "".join(lines)
-    return original.rstrip("\n") + "\n" + _dump({name: value})
+        if new and line.startswith(f"# {name}:"):
+            return "".join([*lines[:index], *new, *lines[index + 1 :]])
+    return "".join([original.rstrip("\n"), "\n", *new])
+
+
+def _last_line(node: Any) -> int:
+    """Return the number of the last line that a YAML node takes; comments below it are not its own."""
+    if isinstance(node.value, list) and node.value and not node.flow_style:
+        return max(_last_line(item[1] if isinstance(item, tuple) else item) for item in node.value)
+    end = node.end_mark
+    return int(end.line - 1 if end.column == 0 and end.line > node.start_mark.line else end.line)
 
 
 def plain(value: Any) -> Any:

@@ -30,9 +30,10 @@ Progressed = Callable[[int], None]
 
 
 class _Sink(Protocol):
-    buffered: int
+    @property
+    def buffered(self) -> int: ...
 
-    def close_extent(self) -> None: ...
+    def flush(self) -> bool: ...
 
 
 class Books:
@@ -129,24 +130,26 @@ class Books:
         if self.busy or self.size is None or since < max(every_s, _SYNC_SHARE * self._sync_took_s):
             return
         fresh = self.intake.received - self._checkpointed + sum(sink.buffered for sink in sinks)
+        if not fresh and not self._lost:
+            return
         if since < _SLOW_CHECKPOINT_S and fresh < _CHECKPOINT_BYTES and not self._lost:
             return
         for sink in sinks:
-            sink.close_extent()
-        extents = self.intake.take_closed()
+            sink.flush()
         self._checkpoint_at, self._checkpointed = now, self.intake.received
-        if extents or self._lost:
-            self._run(self._checkpoint_job(extents), _ignore_none)
+        self._run(self._checkpoint_job(), _ignore_none)
 
-    def _checkpoint_job(self, extents: list[Extent]) -> Callable[[], None]:
+    def _checkpoint_job(self) -> Callable[[], None]:
         part, journal, header, lost = self._part, self._journal, self._header(), self._lost
+        checksums = self.intake.checksums
         self._lost = []
 
         def job() -> None:
             began = time.monotonic()
             if lost:
                 journal.forget(lost)
-            work.checkpoint(part, journal, header, extents)
+            # Taken before the sync: all that is claimed was written before that.
+            work.checkpoint(part, journal, header, checksums.take())
             self._sync_took_s = time.monotonic() - began
 
         return job
@@ -161,7 +164,7 @@ class Books:
         if self._request.digest is None:
             size, self.etag = self._request.size, None
         self.clearing = True
-        self.intake.take_closed()
+        self.intake.checksums.clear()
         self.ledger = self.intake.ledger = Ledger(size)
 
         def job() -> None:
@@ -181,8 +184,7 @@ class Books:
         """Compare a complete file with its digest and put it in place; ``None``: bytes were lost, go on."""
         size, follower = self.size or 0, self._follower or self._new_follower([])
         self._follower = follower
-        latest = {extent.start: extent for extent in (*self._journal.extents, *self.intake.closed)}
-        extents = list(latest.values())
+        journal, checksums = self._journal, self.intake.checksums
 
         def job() -> work.InPlace | work.Mismatch | None:
             if follower is None or not follower.running:
@@ -193,6 +195,8 @@ class Books:
                 raise follower.failure
             if follower.hashed < size:
                 return None
+            latest = {extent.start: extent for extent in (*journal.extents, *checksums.extents())}
+            extents = list(latest.values())
             return work.finish(self._request, self._part, extents, size, follower.hexdigest())
 
         self._run(job, then)
@@ -202,15 +206,14 @@ class Books:
         self._stop_follower()
         for extent in extents:
             self.ledger.here.remove(extent.start, extent.end)
-        gone = set(extents)
-        self.intake.closed = [extent for extent in self.intake.closed if extent not in gone]
+        self.intake.checksums.forget(extents)
         self._lost.extend(extents)
         self._follower = self._new_follower([])
 
     def close(self, *, remove: bool, then: Callable[[], None]) -> None:
         """Make what has arrived resumable and close everything; ``remove`` deletes the journal."""
         follower, self._follower = self._follower, None
-        extents = self.intake.take_closed()
+        checksums = self.intake.checksums
         header = self._header() if self.size is not None else None
 
         def job() -> None:
@@ -220,7 +223,7 @@ class Books:
                 self._part.close()
                 self._journal.remove()
             else:
-                work.close_part(self._part, self._journal, header, extents)
+                work.close_part(self._part, self._journal, header, checksums.take())
 
         self._run(job, lambda _: then(), lambda _: then())
 
@@ -263,7 +266,9 @@ class Books:
         def done() -> None:
             self._workers.post(self.on_quiet)
 
-        follower = Follower(self._part.path, size, hasher, claimed, lost, done)
+        follower = Follower(self._part.path, size, hasher, claimed, lost, done, self.intake.checksums)
+        if size > work.INLINE_HASH_BYTES:
+            self.intake.watcher = follower.offer
         return follower
 
     def _take_back(self, follower: Follower, extent: Extent) -> None:
@@ -276,6 +281,7 @@ class Books:
 
     def _stop_follower(self) -> None:
         if self._follower is not None:
+            self.intake.watcher = None
             self._follower.stop()
             self._follower = None
 

@@ -33,6 +33,7 @@ _MOST_REPAIRS = 3
 _SMALLEST_HALF = MIB
 _LEASE_BYTES = 16 * MIB
 _SMALLEST_LEASE = 4 * MIB
+_LEASE_S = 0.25
 
 
 class State(StrEnum):
@@ -102,12 +103,13 @@ class FileTransfer:
             self._not_opened,
         )
 
-    def take(self, now: float, most: int) -> Fetch | None:
+    def take(self, now: float, most: int, expected: int) -> Fetch | None:
         """Give out the next range to fetch, None if there is none now.
 
         Args:
             now: Monotonic seconds.
-            most: Connections that this file may have.
+            most: Connections that this file may have now.
+            expected: Connections that it may come to have: a range leaves something for them.
         """
         if self.state is not State.ACTIVE or self.paused or self._settling or now < self.not_before:
             return None
@@ -118,7 +120,7 @@ class FileTransfer:
         source = self.source
         if self.fetches and (not source.resolved or source.one_stream or books.size is None):
             return None
-        lease = self._lease(books, most)
+        lease = self._lease(books, expected)
         if lease is None:
             return None
         lease.epoch = self._backoff.epoch
@@ -126,7 +128,7 @@ class FileTransfer:
         self.fetches.append(fetch)
         return fetch
 
-    def _lease(self, books: Books, most: int) -> Lease | None:
+    def _lease(self, books: Books, expected: int) -> Lease | None:
         size = books.size
         if (self.source.one_stream or size is None) and books.ledger.here.total:
             # Nobody can say what comes after what is here: a stream begins at zero.
@@ -136,14 +138,15 @@ class FileTransfer:
             return books.ledger.lease(UNKNOWN_END)
         if size is None:
             return books.ledger.lease(SMALL_FILE)
-        if size <= SMALL_FILE or most == 1:
+        if size <= SMALL_FILE or expected == 1:
             return books.ledger.lease(size)
-        fair = size // (2 * most) // MIB * MIB
-        lease = books.ledger.lease(max(_SMALLEST_LEASE, min(_LEASE_BYTES, fair)))
+        fair = size // (2 * expected) // MIB * MIB
+        speed = self.report.bytes_per_s / max(1, len(self.fetches))
+        usual = max(_LEASE_BYTES, int(_LEASE_S * speed))
+        lease = books.ledger.lease(max(_SMALLEST_LEASE, min(usual, fair)))
         if lease is not None:
             return lease
         # Nothing is left to give: help the one who has most to do, if that takes longer than asking.
-        speed = self.report.bytes_per_s / max(1, len(self.fetches))
         return books.ledger.split(max(_SMALLEST_HALF, int(speed * 0.15)))
 
     # -- what the loop tells
@@ -345,7 +348,6 @@ class FileTransfer:
 
     def _release(self, fetch: Fetch) -> None:
         if self.books is not None:
-            self.books.intake.close_extent(fetch.lease)
             self.books.ledger.release(fetch.lease)
         if fetch in self.fetches:
             self.fetches.remove(fetch)

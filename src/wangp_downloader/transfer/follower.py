@@ -1,18 +1,21 @@
 """The follower: hashes a part file in file order, close behind the bytes that arrive.
 
-Reads the file back, mostly from the page cache, in a thread of its own; :mod:`hashlib` lets other threads
-run meanwhile. Extents of an earlier run are checked against their checksums on the way.
+Works in a thread of its own; :mod:`hashlib` and :mod:`zlib` let other threads run meanwhile. Blocks that come in
+file order are hashed from memory; whatever else is read back, mostly from the page cache. Extents of an earlier
+run are checked against their checksums on the way.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from zlib import crc32
 
 from wangp_downloader.errors import DownloaderError
+from wangp_downloader.transfer.blocks import Block, Checksums
 from wangp_downloader.transfer.checksums import Extent, Hasher
 from wangp_downloader.transfer.storage import storage_error
 from wangp_downloader.units import MIB
@@ -20,6 +23,8 @@ from wangp_downloader.units import MIB
 _BLOCK = MIB // 2
 _STRIDE = 2 * MIB
 """The thread is woken for so many new bytes, not for every few."""
+_MOST_OFFERED = 16
+_MOST_WAIT_S = 0.05
 
 
 class Follower:
@@ -33,6 +38,7 @@ class Follower:
         on_lost: Called from the thread with an extent whose bytes changed; the follower then waits until
             ``recovered`` is called.
         on_done: Called from the thread when it has ended by itself.
+        checksums: Of what arrives; computed by the thread on the way.
 
     Attributes:
         hashed: Bytes hashed so far.
@@ -47,6 +53,7 @@ class Follower:
         claimed: list[Extent],
         on_lost: Callable[[Extent], None],
         on_done: Callable[[], None],
+        checksums: Checksums | None = None,
     ) -> None:
         self.hashed = 0
         self.failure: DownloaderError | None = None
@@ -55,8 +62,11 @@ class Follower:
         self._hasher = hasher
         self._claimed = sorted(claimed, reverse=True)
         self._on_lost, self._on_done = on_lost, on_done
+        self._checksums = checksums or Checksums()
+        self._offered: deque[Block] = deque()
         self._frontier = 0
         self._lost = False
+        self._in_step = False
         self._stopped = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -79,10 +89,28 @@ class Follower:
             if self._lost:
                 return
             self._frontier = frontier
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            self._wake()
+
+    def offer(self, block: Block) -> None:
+        """Let the thread have a block that was written; it need not take it.
+
+        Waits a moment if the thread is in step but behind: it would never get in step again by reading back, and
+        what arrives meanwhile waits in the kernel.
+        """
+        if self.finished or self._lost:
+            return
+        with self._changed:
+            if len(self._offered) >= _MOST_OFFERED and self._in_step:
+                self._changed.wait_for(lambda: len(self._offered) <= _MOST_OFFERED // 2, _MOST_WAIT_S)
+            if len(self._offered) < _MOST_OFFERED:
+                self._offered.append(block)
+                self._wake()
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+            self._thread.start()
+        self._changed.notify()
 
     def recovered(self, frontier: int) -> None:
         """Go on after a lost extent was taken out of the books."""
@@ -116,6 +144,7 @@ class Follower:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
+        self._offered.clear()
 
     def _run(self) -> None:
         try:
@@ -124,6 +153,7 @@ class Follower:
                     self._advance_in(file)
         except OSError as error:
             self.failure = storage_error("read", self._path, error)
+        self._offered.clear()
         if not self._stopped:
             self._on_done()
 
@@ -132,6 +162,7 @@ class Follower:
             self._changed.wait_for(
                 lambda: (
                     self._stopped
+                    or self._offered
                     or self.hashed >= self._size
                     or (not self._lost and self._frontier > self.hashed)
                 )
@@ -139,9 +170,28 @@ class Follower:
             return not self._stopped and self.hashed < self._size
 
     def _advance_in(self, file: FileIO) -> None:
+        while self._offered and not self._stopped:
+            self._checksums.compute_one()
+            self._hash_block(self._offered.popleft())
+            if len(self._offered) == _MOST_OFFERED // 2:
+                with self._changed:
+                    self._changed.notify_all()
+        if not self._lost and self._frontier > self.hashed:
+            self._read_back(file)
+
+    def _hash_block(self, block: Block) -> None:
+        """Hash a block that is next in file order; others are read back when it is their turn."""
+        known = self.hashed - block.start
+        self._in_step = 0 <= known < len(block.data) and not self._lost
+        if self._in_step:
+            self._hasher.update(block.data[known:])
+            self.hashed += len(block.data) - known
+
+    def _read_back(self, file: FileIO) -> None:
         next_claim = self._claimed[-1].start if self._claimed else self._size
         if self.hashed < next_claim or not self._claimed:
-            self._hash(file, min(self._frontier, next_claim))
+            # A little at a time: what arrives meanwhile is cheaper to hash.
+            self._hash(file, min(self._frontier, next_claim, self.hashed + _BLOCK))
             return
         extent = self._claimed.pop()
         saved, start = self._hasher.copy(), self.hashed

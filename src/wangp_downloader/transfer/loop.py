@@ -24,6 +24,7 @@ from wangp_downloader.transfer.filetransfer import FileTransfer, State
 from wangp_downloader.transfer.governor import Governor
 from wangp_downloader.transfer.http import HttpConnection, HttpRequest, HttpSettings
 from wangp_downloader.transfer.limiter import TokenBucket
+from wangp_downloader.transfer.pace import Pace
 from wangp_downloader.transfer.queue import Queue
 from wangp_downloader.transfer.redirect import Origin
 from wangp_downloader.transfer.report import Report
@@ -77,6 +78,8 @@ class TransferLoop:
         self._bucket = TokenBucket(None, self._clock)
         self._shared = SharedLimit(options.state_dir)
         self._governor = Governor(max(1, options.connections))
+        self._pace = Pace(self._governor.most)
+        self._waited_s = 0.0
         self._workers = Workers()
         self._holds: dict[Origin, float] = {}
         self._multi: Any = pycurl.CurlMulti()
@@ -163,9 +166,9 @@ class TransferLoop:
 
     def _allowed(self) -> int:
         limit = self._bucket.rate
-        allowed = self._governor.allowed
         if limit is None:
-            return allowed
+            return min(self._governor.allowed, self._pace.useful)
+        allowed = self._governor.allowed
         # Under a low limit more connections only wait for each other; but each file may have one.
         useful = max(int(limit // _POLITE_BYTES_PER_S), len(self._queue.open), 1)
         return min(allowed, useful)
@@ -174,15 +177,13 @@ class TransferLoop:
         while len(self._running) < allowed:
             ready = [file for file in self._queue.open if self._may_ask(file, now)]
             ready.sort(key=lambda file: len(file.fetches))
-            most = min(allowed, self._options.connections_per_file)
-            fetch = next(
-                (found for file in ready if (found := self._take(file, now, most)) is not None), None
-            )
-            if fetch is None:
+            if not any(self._take(file, now, allowed) for file in ready):
                 return
 
-    def _take(self, file: FileTransfer, now: float, most: int) -> Fetch | None:
-        fetch = file.take(now, most)
+    def _take(self, file: FileTransfer, now: float, allowed: int) -> Fetch | None:
+        of_file = self._options.connections_per_file
+        expected = self._governor.allowed if self._bucket.rate is None else allowed
+        fetch = file.take(now, min(allowed, of_file), min(expected, of_file))
         if fetch is not None:
             connection = self._idle.pop() if self._idle else HttpConnection(self._settings, self._share)
             self._running[fetch] = _Running(connection, file, fetch, now)
@@ -211,9 +212,12 @@ class TransferLoop:
         )
         self._fresh_wanted = max(0, self._fresh_wanted - 1)
         running.alive_at = self._clock()
-        running.connection.prepare(
-            request, fetch.sink, lambda status, headers: file.head(fetch, status, headers)
-        )
+
+        def on_head(status: int, headers: dict[str, str]) -> bool:
+            self._pace.answered(self._clock() - running.alive_at)
+            return file.head(fetch, status, headers)
+
+        running.connection.prepare(request, fetch.sink, on_head)
         running.connection.handle.running = running
         self._multi.add_handle(running.connection.handle)
 
@@ -268,6 +272,8 @@ class TransferLoop:
 
     def _tick(self, now: float) -> None:
         slept = now - self._ticked > _SLEPT_S
+        self._pace.tick(self._waited_s, now - self._ticked, now)
+        self._waited_s = 0.0
         self._ticked = now
         for running in list(self._running.values()):
             self._watch(running, now, slept=slept)
@@ -308,7 +314,9 @@ class TransferLoop:
 
     def _rest(self) -> None:
         if not self._running:
+            began = self._clock()
             self._workers.wait(_TURN_S)
+            self._waited_s += self._clock() - began
             return
         timeout = _TURN_S
         if self._paused:
@@ -318,8 +326,10 @@ class TransferLoop:
             return
         if self._workers.pending:
             timeout = min(timeout, 0.01)
+        began = self._clock()
         if self._multi.select(timeout) == -1:
             self._workers.wait(min(timeout, 0.005))
+        self._waited_s += self._clock() - began
 
     # -- the end
 

@@ -76,18 +76,12 @@ class Lease:
         start: First byte.
         end: Byte after the last; may be lowered while running, when the rest is given to another connection.
         position: Byte after the last one written to the part file.
-        mark: Where the current extent begins.
-        claimed: Byte after the last one that has been handed out in an extent.
-        checksum: CRC-32 of what was received from ``mark`` on.
         epoch: Number of the file's failure episode in which the lease began.
     """
 
     start: int
     end: int
     position: int
-    mark: int
-    claimed: int
-    checksum: int = 0
     epoch: int = 0
 
     @property
@@ -153,6 +147,6 @@ class Ledger:
             self.leases.remove(lease)
 
     def _give(self, start: int, end: int) -> Lease:
-        lease = Lease(start, end, start, start, start)
+        lease = Lease(start, end, start)
         self.leases.append(lease)
         return lease

@@ -12,14 +12,10 @@ from enum import Enum, auto
 from typing import Protocol
 
 from wangp_downloader.errors import StorageError
-from wangp_downloader.transfer.checksums import Extent, crc32
+from wangp_downloader.transfer.blocks import BLOCK_BYTES, Block, BufferPool, Checksums, Run
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.spans import Lease, Ledger
 from wangp_downloader.transfer.storage import PartFile, storage_error
-from wangp_downloader.units import KIB, MIB
-
-_FLUSH_BYTES = 512 * KIB
-_EXTENT_BYTES = 4 * MIB
 
 
 class Taken(Enum):
@@ -51,50 +47,48 @@ class Intake:
         ledger: Told what arrived.
         bucket: The limit, shared by all files.
         progressed: Called with the number of new bytes after each write to the part file.
+        pool: Where buffers come from.
 
     Attributes:
-        closed: Extents whose bytes are written but not journalled yet; of those with the same start the last
-            counts.
+        checksums: Of what is written but not journalled yet.
+        watcher: Offered every block after it was written, or None.
         received: Bytes written so far in this run.
         failure: The disk's refusal, or None.
     """
 
     def __init__(
-        self, part: PartFile, ledger: Ledger, bucket: TokenBucket, progressed: Callable[[int], None]
+        self,
+        part: PartFile,
+        ledger: Ledger,
+        bucket: TokenBucket,
+        progressed: Callable[[int], None],
+        pool: BufferPool | None = None,
     ) -> None:
         self.part = part
         self.ledger = ledger
         self.bucket = bucket
-        self.closed: list[Extent] = []
+        self.pool = pool or BufferPool()
+        self.checksums = Checksums()
+        self.watcher: Callable[[Block], None] | None = None
         self.received = 0
         self.failure: StorageError | None = None
         self._progressed = progressed
 
-    def put(self, lease: Lease, chunks: list[bytes], count: int) -> bool:
-        """Write ``count`` bytes at the lease's position; return False if the disk refused."""
+    def put(self, lease: Lease, run: Run, buffer: memoryview, count: int) -> bool:
+        """Write a buffer's first ``count`` bytes at the lease's position; return False if the disk refused."""
+        block = Block(run, lease.position, buffer, count, self.pool)
         try:
-            self.part.write(lease.position, chunks)
+            self.part.write(block.start, [block.data])
         except OSError as error:
             self.failure = storage_error("write", self.part.path, error)
             return False
         self.ledger.arrived(lease, count)
         self.received += count
+        self.checksums.add(block)
+        if self.watcher is not None:
+            self.watcher(block)
         self._progressed(count)
-        if lease.position - lease.mark >= _EXTENT_BYTES:
-            self.close_extent(lease)
-            lease.mark, lease.checksum = lease.position, 0
         return True
-
-    def close_extent(self, lease: Lease) -> None:
-        """Hand out the lease's current extent as far as it is written; it goes on growing from there."""
-        if lease.position > lease.claimed:
-            self.closed.append(Extent(lease.mark, lease.position - lease.mark, lease.checksum))
-            lease.claimed = lease.position
-
-    def take_closed(self) -> list[Extent]:
-        """Return the extents closed so far and forget them."""
-        closed, self.closed = self.closed, []
-        return closed
 
 
 class LeaseSink:
@@ -109,19 +103,22 @@ class LeaseSink:
         buffered: Those of them that are not in the part file yet.
     """
 
+    __slots__ = ("_bucket", "_buffer", "_intake", "_lease", "_run", "buffered", "taken")
+
     def __init__(self, intake: Intake, lease: Lease) -> None:
         self.taken = 0
+        self.buffered = 0
         self._intake = intake
         self._lease = lease
         self._bucket = intake.bucket
-        self._chunks: list[bytes] = []
-        self.buffered = 0
+        self._buffer: memoryview | None = None
+        self._run = Run(lease.position)
 
     def write(self, data: bytes) -> Taken:
         """Take the next bytes of the range; those beyond its end are dropped."""
-        lease = self._lease
+        lease, at = self._lease, self.buffered
         count = len(data)
-        room = lease.end - lease.position - self.buffered
+        room = lease.end - lease.position - at
         beyond = count > room
         if beyond:
             if room <= 0:
@@ -130,22 +127,36 @@ class LeaseSink:
         if self._bucket.rate is not None and not self._bucket.take(count):
             return _LATER
         self.taken += count
-        self._chunks.append(data)
-        self.buffered += count
-        lease.checksum = crc32(data, lease.checksum)
-        if (self.buffered >= _FLUSH_BYTES or count == room) and not self.flush():
+        end = at + count
+        buffer = self._buffer
+        if buffer is None or end > BLOCK_BYTES:
+            if not self._gather(data):
+                return _STOP
+        else:
+            buffer[at:end] = data
+            self.buffered = end
+        if count == room and not self.flush():
             return _STOP
         return _STOP if beyond else _ALL
 
+    def _gather(self, data: bytes) -> bool:
+        """Spread data over as many buffers as it needs; return False if the disk refused."""
+        view = memoryview(data)
+        while view:
+            if self.buffered == BLOCK_BYTES and not self.flush():
+                return False
+            if self._buffer is None:
+                self._buffer = self._intake.pool.take()
+            part = view[: BLOCK_BYTES - self.buffered]
+            self._buffer[self.buffered : self.buffered + len(part)] = part
+            self.buffered += len(part)
+            view = view[len(part) :]
+        return True
+
     def flush(self) -> bool:
         """Write what is gathered; return False if the disk refused."""
-        if not self.buffered:
+        buffer, count = self._buffer, self.buffered
+        if buffer is None or not count:
             return True
-        chunks, count = self._chunks, self.buffered
-        self._chunks, self.buffered = [], 0
-        return self._intake.put(self._lease, chunks, count)
-
-    def close_extent(self) -> None:
-        """Write what is gathered and hand out the current extent."""
-        if self.flush():
-            self._intake.close_extent(self._lease)
+        self._buffer, self.buffered = None, 0
+        return self._intake.put(self._lease, self._run, buffer, count)

@@ -155,7 +155,7 @@ def test_remember_takes_over_a_download(index: HashIndex, model: Path, tmp_path:
     index.remember(model, digest_of(b"x"), 1)
     assert known(index, model) == digest_of(CONTENT)
     index.remember(tmp_path / "absent", digest_of(b"x"), 1)
-    index.forget()
+    index.forget([str(model), str(tmp_path / "absent")])
     assert known(index, model) is None
 
 

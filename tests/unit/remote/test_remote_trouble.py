@@ -87,7 +87,7 @@ def test_a_missing_repo_may_be_private(hub: LoopbackHub, make_room: MakeRoom) ->
     assert bad.state is RemoteState.MISSING
     assert bad.problem is not None
     assert "does not exist" in bad.problem
-    assert "private: give a token" in bad.problem
+    assert "or is private" in bad.problem
     # A token that was given since is tried, though the refusal is fresh.
     assert make_room(token="hf_right").lookup(BAD)[0].state is RemoteState.KNOWN
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wangp_downloader.errors import SettingsError
 from wangp_downloader.settings import KEYS, LoadedSettings, Origin, Settings, StoreSetting, load_settings
@@ -191,3 +194,86 @@ def test_offline_comes_from_the_option_or_the_hf_variable(around: Surroundings) 
     assert load(around, offline=True).offline
     assert load(Surroundings(around.home, around.here, {"HF_HUB_OFFLINE": "1"})).offline
     assert not load(Surroundings(around.home, around.here, {"HF_HUB_OFFLINE": "0"})).offline
+
+
+@pytest.mark.parametrize(
+    "folder", ["/123", "123", "a: b", "@x", "/x #1", "yes", "C:\\x", "- a", "{x}", "'q'"]
+)
+def test_set_takes_a_folder_as_it_is_written(around: Surroundings, folder: str) -> None:
+    path = write(around, "# mine\n")
+    set_key(path, "hub_directory", folder)
+    assert load(around).settings.hub_directory == around.here / folder
+    assert path.read_text(encoding="utf-8").startswith("# mine\n")
+
+
+TEMPLATE_COMMENTS = [f"# {line}" for key in KEYS.values() for line in key.help.splitlines()]
+_VALUES = {
+    "hub_directory": st.text(st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(
+        lambda text: text.strip() and not set("$~") & set(text)
+    ),
+    "bandwidth_limit_kb": st.one_of(
+        st.integers(0, 10**9).map(str), st.integers(1, 100).map(lambda share: f"{share}%")
+    ),
+    "connections": st.integers(1, 64).map(str),
+    "link": st.sampled_from(["symlink", "hardlink", "reflink", "copy"]),
+    "bandwidth_schedule": st.just("08:00,512k 23:00,off"),
+    "endpoint": st.just("http://mirror:8080/sub"),
+    "stores": st.sampled_from(["[{kind: hub, path: /x}]", "[/a, /b]", "[]"]),
+}
+_CHANGES = st.sampled_from(sorted(_VALUES)).flatmap(
+    lambda key: st.tuples(st.just(key), st.one_of(st.just(""), _VALUES[key]))
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(_CHANGES, max_size=6), st.booleans())
+def test_set_is_read_back_and_comments_stay(changes: list[tuple[str, str]], from_template: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        around = Surroundings(folder / "home", folder, {})
+        path = folder / "config.yaml"
+        if not from_template:
+            path.write_text("# mine\nverify: trust # because\n# also mine\n", encoding="utf-8")
+        expected = {}
+        for key, text in changes:
+            expected[key] = set_key(path, key, text)
+        read = load_settings(around=around).settings
+        assert {key: getattr(read, key) for key in expected} == expected
+        comments = TEMPLATE_COMMENTS if from_template else ["# mine", "trust # because", "# also mine"]
+        content = path.read_text(encoding="utf-8") if path.exists() else "\n".join(comments)
+        assert [comment for comment in comments if comment not in content] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "value", "after"),
+    [
+        ("# a\nlink: copy # why\n# b\n", "link", "symlink", "# a\nlink: symlink # why\n# b\n"),
+        ("link: copy # why\n# b\n", "link", "", "# b\n"),
+        ("stores:\n- /a\n- kind: hub\n  path: /b\n# b\nlink: copy\n", "stores", "", "# b\nlink: copy\n"),
+        ("stores:\n- /a\n# b\n", "stores", "[/c]", "stores:\n- /c\n# b\n"),
+        ("stores: [/a,\n  /b]\n# b\n", "stores", "", "# b\n"),
+        ('"link": copy\n', "link", "", ""),
+        ("{link: copy}\n", "connections", "3", "{link: copy, connections: 3}\n"),
+        ("---\nlink: copy\n", "connections", "3", "---\nlink: copy\nconnections: 3\n"),
+        ("# only this", "connections", "3", "# only this\nconnections: 3\n"),
+        ("hub_directory: |\n  /x\nlink: copy\n", "hub_directory", "", "link: copy\n"),
+    ],
+)
+def test_set_touches_nothing_else(
+    around: Surroundings, before: str, key: str, value: str, after: str
+) -> None:
+    path = write(around, before)
+    set_key(path, key, value)
+    assert path.read_text(encoding="utf-8") == after
+
+
+@pytest.mark.parametrize("value", ["https://h h", "http://h\n.x", "http://h\tx"])
+def test_an_endpoint_with_blanks_is_none(around: Surroundings, value: str) -> None:
+    with pytest.raises(SettingsError, match="expected an http"):
+        load(around, {"endpoint": value})
+
+
+def test_a_misspelt_variable_is_mentioned(around: Surroundings) -> None:
+    around = Surroundings(around.home, around.here, {"WANGP_HUB_DIRECTORYS": "/x", "WANGP_OTHER": "1"})
+    (note,) = load(around).notes
+    assert "WANGP_HUB_DIRECTORYS means nothing; did you mean WANGP_HUB_DIRECTORY?" in note

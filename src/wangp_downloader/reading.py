@@ -1,0 +1,37 @@
+"""Reads small files that other people wrote, so that no pipe, device or huge file can hang the program.
+
+Owns opening and measuring; what the bytes mean is the caller's business.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def read_small(path: Path, max_bytes: int) -> bytes:
+    """Return a regular file's content.
+
+    Args:
+        path: The file, or a symbolic link to it.
+        max_bytes: More than this is refused unread.
+
+    Raises:
+        OSError: It can not be read, is no regular file, or is too large; ``strerror`` says which.
+    """
+    # Without O_NONBLOCK the mere opening of a named pipe would wait for its writer.
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    )
+    descriptor = os.open(path, flags)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            what = "Is a directory" if stat.S_ISDIR(status.st_mode) else "Is no regular file"
+            raise OSError(errno.EINVAL, what, str(path))
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"Is larger than {max_bytes // 1024**2} MB", str(path))
+    return content

@@ -1,0 +1,135 @@
+"""Received bytes in memory, on their way to the part file and to those who compute over them.
+
+Owns the buffers and the checksums of what was received. The loop's thread fills and writes blocks;
+checksums are computed by whoever has time: the follower, a checkpoint, or the loop where nobody else does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from zlib import crc32
+
+from wangp_downloader.transfer.checksums import Extent
+from wangp_downloader.units import MIB
+
+BLOCK_BYTES = MIB
+"""Gathered before it is written: large enough for few system calls, small enough to stay in a core's cache."""
+_MOST_WAITING = 16
+_MOST_IDLE = 32
+_EXTENT_BYTES = 4 * MIB
+
+
+class Block:
+    """Bytes of a file that are in the part file and, for a while, in memory.
+
+    Attributes:
+        run: What it continues.
+        start: Offset of its first byte in the file.
+        data: The bytes.
+    """
+
+    __slots__ = ("_buffer", "_pool", "data", "run", "start")
+
+    def __init__(self, run: Run, start: int, buffer: memoryview, count: int, pool: BufferPool) -> None:
+        self.run = run
+        self.start = start
+        self.data = buffer[:count]
+        self._buffer = buffer
+        self._pool = pool
+
+    def __del__(self) -> None:
+        """Give the buffer back: only here is it certain that nobody reads it any more."""
+        self._pool.give(self._buffer)
+
+
+class Run:
+    """Bytes that arrive one after the other and the checksum of the extent that they make up so far.
+
+    Args:
+        start: Offset of the first byte.
+    """
+
+    __slots__ = ("checksum", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.checksum = 0
+
+
+class BufferPool:
+    """Buffers that are used again: memory that is touched for the first time costs as much as a copy."""
+
+    def __init__(self) -> None:
+        self._idle: list[memoryview] = []
+
+    def take(self) -> memoryview:
+        """Return a buffer of ``BLOCK_BYTES``; from any thread."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return memoryview(bytearray(BLOCK_BYTES))
+
+    def give(self, buffer: memoryview) -> None:
+        """Take a buffer back; from any thread."""
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(buffer)
+
+
+class Checksums:
+    """The checksums of what was received for one file; every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Block] = deque()
+        self._closed: dict[int, Extent] = {}
+        self._working = threading.Lock()
+
+    def add(self, block: Block) -> None:
+        """Note a block that was written; blocks of a run come in order."""
+        self._waiting.append(block)
+        if len(self._waiting) > _MOST_WAITING:
+            self.compute()
+
+    def compute(self) -> None:
+        """Compute all that waits."""
+        while self._waiting:
+            self.compute_one()
+
+    def compute_one(self) -> None:
+        """Compute the block that has waited longest."""
+        with self._working:
+            if self._waiting:
+                self._compute(self._waiting.popleft())
+
+    def take(self) -> list[Extent]:
+        """Return the extents that were added or have grown since the last call; those with an old start replace it."""
+        self.compute()
+        with self._working:
+            closed, self._closed = self._closed, {}
+        return list(closed.values())
+
+    def extents(self) -> list[Extent]:
+        """Return what ``take`` would, without forgetting it."""
+        self.compute()
+        with self._working:
+            return list(self._closed.values())
+
+    def forget(self, extents: list[Extent]) -> None:
+        """Leave out some extents."""
+        gone = set(extents)
+        with self._working:
+            self._closed = {start: extent for start, extent in self._closed.items() if extent not in gone}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._working:
+            self._waiting.clear()
+            self._closed = {}
+
+    def _compute(self, block: Block) -> None:
+        run = block.run
+        run.checksum = crc32(block.data, run.checksum)
+        length = block.start + len(block.data) - run.start
+        self._closed[run.start] = Extent(run.start, length, run.checksum)
+        if length >= _EXTENT_BYTES:
+            run.start, run.checksum = run.start + length, 0
