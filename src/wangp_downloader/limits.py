@@ -13,6 +13,7 @@ from datetime import datetime
 from types import TracebackType
 
 from wangp_downloader.events import Emit, Event, FileFinished, FileProgress
+from wangp_downloader.settings import LoadedSettings, Origin
 from wangp_downloader.settings.schedule import Schedule
 
 _LOOK_S = 1.0
@@ -34,6 +35,14 @@ class LimitRule:
     fixed_bytes_per_s: float | None = None
     schedule: Schedule | None = None
     share: float | None = None
+
+
+def limit_rule(loaded: LoadedSettings) -> LimitRule:
+    """Return the rule of the settings; a limit that was given for this run wins over the file's timetable."""
+    settings = loaded.settings
+    given = loaded.origins["bandwidth_limit_kb"] in (Origin.COMMAND_LINE, Origin.ENVIRONMENT)
+    schedule = None if given else settings.bandwidth_schedule
+    return LimitRule(settings.limit_bytes_per_s, schedule, settings.limit_share)
 
 
 class LimitKeeper:

@@ -161,14 +161,21 @@ def _group_selection(requirements: Iterable[Requirement], groups: Sequence[str])
     grouped = [row for row in requirements if row.group]
     selected: set[str] = set()
     for text in groups:
-        found = [row.target for row in grouped if text.lower() in row.group.lower()]
+        names = sorted({row.group for row in grouped})
+        meant = _named_groups(names, text.lower())
+        found = [row.target for row in grouped if row.group in meant]
         if not found:
-            names = sorted({row.group for row in grouped})
             near = difflib.get_close_matches(text, names, n=3, cutoff=0.2)
             hint = f"for example: {', '.join(near or names[:3])}" if names else "these models have none"
             raise UsageError(f"no profile's or configuration's name contains {shorten(text)!r}", hint=hint)
         selected.update(found)
     return frozenset(selected)
+
+
+def _named_groups(names: Sequence[str], text: str) -> frozenset[str]:
+    """Return the names that contain the text, or else all of its words (``lightning 4 steps``)."""
+    exact = frozenset(name for name in names if text in name.lower())
+    return exact or frozenset(name for name in names if all(word in name.lower() for word in text.split()))
 
 
 def _variant_selection(requirements: Sequence[Requirement], variant: str) -> frozenset[str]:

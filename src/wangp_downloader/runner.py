@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wangp_downloader.cancel import CancelToken
@@ -80,6 +80,7 @@ class RunnerParts:
         link: How files are put in place.
         token: For the Hub, or None.
         offline: True if no server may be asked.
+        trust: True to link by a name that holds the hash, or another program's record, without reading the file.
     """
 
     root: Path
@@ -92,6 +93,7 @@ class RunnerParts:
     remote: RemoteClient
     engine: TransferEngine
     offline: bool = False
+    trust: bool = False
 
 
 class Runner:
@@ -152,26 +154,29 @@ class Runner:
         if copy is None or file.digest is None or file.size is None:
             return FileResult(file, Outcome.FAILED, "the plan names no copy to link")
         try:
-            if copy.evidence is Evidence.GUESSED:
-                digest = self._parts.hashes.digest(
-                    Path(copy.path), file.digest.kind, cancel=cancel, emit=emit
-                )
-                if digest != file.digest:
-                    return None
-            placed = self._place(copy, file, cancel, emit)
+            evidence = self._proven(copy, file.digest, cancel, emit)
+            if evidence is None:
+                return None
+            placed = self._place(replace(copy, evidence=evidence), file, cancel, emit)
         except CancelledError:
             raise
         except DownloaderError as error:
             return FileResult(file, Outcome.FAILED, error.message, error.hint)
-        # A name or another program's record is good enough to link, but is no comparison of bytes.
-        verified = copy.evidence in (Evidence.COMPUTED, Evidence.GUESSED) or placed.mode is LinkMode.COPY
+        verified = evidence is Evidence.COMPUTED or placed.mode is LinkMode.COPY
         return FileResult(file, Outcome.LINKED if placed.made else Outcome.KEPT, verified=verified)
+
+    def _proven(self, copy: LocalCopy, digest: Digest, cancel: CancelToken, emit: Emit) -> Evidence | None:
+        """Return how a copy is known to hold the digest's bytes, hashing it if need be; None if it does not."""
+        trusted = self._parts.trust and copy.evidence is not Evidence.GUESSED
+        if copy.evidence is Evidence.COMPUTED or trusted:
+            return copy.evidence
+        # A name, or another program's record, says what the bytes once were: a disk may have lost some since.
+        found = self._parts.hashes.digest(Path(copy.path), digest.kind, cancel=cancel, emit=emit)
+        return Evidence.COMPUTED if found == digest else None
 
     def _place(self, copy: LocalCopy, file: PlannedFile, cancel: CancelToken, emit: Emit) -> PlacedLink:
         if file.digest is None or file.size is None:
             raise LinkError(f"{file.target}: nothing is known to compare a link with")
-        # A guess was hashed right before this.
-        evidence = Evidence.COMPUTED if copy.evidence is Evidence.GUESSED else copy.evidence
         parts = self._parts
         return place_link(
             Path(copy.path),
@@ -179,7 +184,7 @@ class Runner:
             mode=parts.link,
             wanted=Wanted(file.digest, file.size),
             context=LinkContext(parts.roots, parts.hashes, parts.journal, cancel, emit),
-            evidence=evidence,
+            evidence=copy.evidence,
         )
 
     def _target(self, file: PlannedFile) -> Path:

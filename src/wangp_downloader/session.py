@@ -20,7 +20,7 @@ from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import DatabaseError, SettingsError
 from wangp_downloader.events import Emit, Event, FileFinished, Level, Notice, ignore
 from wangp_downloader.files import Action, Outcome, Plan
-from wangp_downloader.limits import LimitKeeper, LimitRule
+from wangp_downloader.limits import LimitKeeper, LimitRule, limit_rule
 from wangp_downloader.planner import Request, decide, select
 from wangp_downloader.planning import (
     FactFinder,
@@ -32,7 +32,7 @@ from wangp_downloader.planning import (
     wanted_of,
 )
 from wangp_downloader.queue_memory import QueueMemory, forget, left_undone
-from wangp_downloader.settings import LoadedSettings, Origin, Settings
+from wangp_downloader.settings import LoadedSettings, Settings
 
 if TYPE_CHECKING:
     from wangp_downloader.catalog.catalog import Catalog, ModelInfo
@@ -86,7 +86,7 @@ class Session:
         self._emit = emit
         self._catalog: Catalog | None = None
         self._catalog_lock = threading.Lock()
-        self._limit = _limit_rule(loaded)
+        self._limit = limit_rule(loaded)
 
     @classmethod
     def open(
@@ -349,6 +349,7 @@ class Session:
             remote=self.remote,
             engine=self.engine,
             offline=self.loaded.offline,
+            trust=self.settings.verify == "trust",
         )
         try:
             with (
@@ -496,11 +497,3 @@ class Session:
 
 def _undone(cancel: CancelToken) -> frozenset[Outcome]:
     return frozenset([Outcome.FAILED, Outcome.SKIPPED] if cancel.cancelled else [Outcome.FAILED])
-
-
-def _limit_rule(loaded: LoadedSettings) -> LimitRule:
-    settings = loaded.settings
-    # A limit given for this run wins over the timetable of the file.
-    given = loaded.origins["bandwidth_limit_kb"] in (Origin.COMMAND_LINE, Origin.ENVIRONMENT)
-    schedule = None if given else settings.bandwidth_schedule
-    return LimitRule(settings.limit_bytes_per_s, schedule, settings.limit_share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sqlite3
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import BASE, HIGH, INT8, World, content_of
+from tests.e2e.conftest import BASE, HIGH, INT8, LOW, World, content_of
 from tests.unit.catalog.trees import make_tree
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.cli import diagnostics
@@ -202,6 +203,51 @@ class TestOtherDisks:
         assert row["source"]["path"] == str(source)
         assert world.run("download", "t2v_2_2").code == 0
         assert world.bytes_at(INT8[0]) == content_of(HIGH[1])
+
+
+@pytest.mark.parametrize("verify", ["once", "trust"])
+def test_a_name_that_holds_the_hash_is_proven_before_it_is_linked(
+    world: World, monkeypatch: pytest.MonkeyPatch, verify: str
+) -> None:
+    blobs = world.root / "hf" / "models--org--name" / "blobs"
+    blobs.mkdir(parents=True)
+    for url, content in ((HIGH[1], content_of(HIGH[1])), (LOW[1], bytes(300_000))):  # the second has rotted
+        (blobs / hashlib.sha256(content_of(url)).hexdigest()).write_bytes(content)
+    monkeypatch.setenv("HF_HUB_CACHE", str(world.root / "hf"))
+    monkeypatch.setenv("WANGP_VERIFY", verify)
+    result = world.run("download", "t2v_2_2", "--json")
+    assert result.code == 0
+    if verify == "once":
+        assert (result.files(outcome="linked"), result.files(outcome="downloaded")) == ([INT8[0]], [INT8[1]])
+        assert world.bytes_at(INT8[1]) == content_of(LOW[1])
+        assert all(row["verified"] for row in result.document["files"] if row["outcome"] != "skipped")
+        assert world.run("plan", "t2v_2_2", "--json").files(action="keep") == INT8
+    else:
+        assert result.files(outcome="linked", verified=False) == INT8
+
+
+def test_a_copy_that_a_killed_program_left_is_removed_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANGP_LINK", "copy")
+    monkeypatch.setenv("WANGP_STORES", str(world.root / "nas"))
+    (world.root / "nas").mkdir()
+    (world.root / "nas" / "a.bin").write_bytes(content_of(HIGH[1]))
+    (world.tree / "ckpts").mkdir()
+    old, young, aside = (
+        world.tree / "ckpts" / name
+        for name in (
+            ".wangp-copy-0123456789ab.tmp",
+            ".wangp-copy-ba9876543210.tmp",
+            ".wangp-0123456789ab.tmp",
+        )
+    )
+    for path in (old, young, aside):
+        path.write_bytes(b"half")
+    for path in (old, aside):
+        os.utime(path, (1, 1))
+    assert world.run("link", "t2v_2_2").code == 0
+    assert [path.exists() for path in (old, young, aside)] == [False, True, True]
 
 
 def test_what_ctrl_c_stopped_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,7 @@ class TestSelect:
         assert selected(Request(), INT8, lora) == ["ckpts/x_int8"]
         assert selected(Request(variant="all"), INT8, lora) == ["ckpts/x_int8"]
         assert selected(Request(groups=("lightning",)), INT8, lora) == ["ckpts/x_int8", "ckpts/lora"]
+        assert selected(Request(groups=("steps lightning",)), INT8, lora) == ["ckpts/x_int8", "ckpts/lora"]
         with pytest.raises(UsageError, match="no profile's or configuration's name"):
             selected(Request(groups=("turbo",)), INT8, lora)
 

@@ -130,14 +130,10 @@ def read_catalog(
     plugins = settings.raw.get("enabled_plugins", [])
     enabled = plugins if isinstance(plugins, list) else []
     reading = read_definitions(tree, enabled)
+    warned = (*settings_reading.warnings, *reading.warnings)
     answered = _ask(tree, reading.definitions, settings, probe, cancel or CancelToken(), emit)
     knowledge = _knowledge(reading.definitions, settings, answered)
-    locator = Locator(tree.root, settings.checkpoints_paths)
-    rules = RequirementRules(knowledge, settings, locator, tree)
-    profile_roots = [
-        *(plugin.profiles for plugin in plugin_folders(tree, enabled, [])),
-        tree.root / "profiles",
-    ]
+    rules = RequirementRules(knowledge, settings, Locator(tree.root, settings.checkpoints_paths), tree)
     shared = rules.shared()
     needs = {model.id: rules.of_model(model) for model in knowledge.models.values()}
     return Catalog(
@@ -145,18 +141,19 @@ def read_catalog(
         settings=settings,
         models=_infos(reading.definitions, knowledge, needs, (*knowledge.shared_gaps, *shared.problems)),
         requirements=(*shared.requirements, *(row for need in needs.values() for row in need.requirements)),
-        warnings=(
-            *settings_reading.warnings,
-            *reading.warnings,
-            *knowledge.gaps,
-            *shared.problems,
-            *_problems(needs),
-        ),
+        warnings=(*warned, *knowledge.gaps, *shared.problems, *_problems(needs)),
         complete=answered is not None and answered.status is not Status.ABSENT,
         handlers=answered.handlers if answered else (),
         families=answered.families if answered else None,
-        optional=lru_cache(lambda: read_optional(profile_roots, knowledge, rules)),
+        optional=lru_cache(lambda: read_optional(_profile_roots(tree, enabled), knowledge, rules)),
     )
+
+
+def _profile_roots(tree: Tree, enabled_plugins: list[str]) -> list[Path]:
+    return [
+        *(plugin.profiles for plugin in plugin_folders(tree, enabled_plugins, [])),
+        tree.root / "profiles",
+    ]
 
 
 def _ask(

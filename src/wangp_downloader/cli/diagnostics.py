@@ -17,8 +17,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import click
-
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import CancelledError, DownloaderError
 from wangp_downloader.paths import printable
@@ -33,19 +31,22 @@ def note(text: str) -> None:
 
 def warn(text: str) -> None:
     """Warn the person, on standard error."""
-    _write(f"{click.style('warning:', fg='yellow')} {printable(text)}")
+    _write(printable(text), "warning:", fg="yellow")
 
 
 def report(error: DownloaderError) -> None:
     """Say what failed and what to do next."""
-    _write(f"{click.style('error:', fg='red', bold=True)} {printable(error.message)}")
+    _write(printable(error.message), "error:", fg="red", bold=True)
     if error.hint:
         _write(f"  {printable(error.hint)}")
 
 
-def _write(text: str) -> None:
+def _write(text: str, label: str = "", **style: Any) -> None:
+    import click  # the interactive program starts without it
+
+    shown = f"{click.style(label, **style)} {text}" if label else text
     with contextlib.suppress(OSError, ValueError):
-        click.echo(text, err=True)
+        click.echo(shown, err=True)
 
 
 def guarded(work: Callable[[], Any], *, as_json: bool = False) -> int:
@@ -60,33 +61,45 @@ def guarded(work: Callable[[], Any], *, as_json: bool = False) -> int:
     """
     try:
         code = work()
-    except click.exceptions.Exit as error:
-        return error.exit_code
     except BrokenPipeError:
         # The reader has gone (`| head`): nothing can be said any more, not even at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except click.ClickException as error:
-        error.show()
-        failure = DownloaderError(error.format_message())
-        failure.exit_code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        failure = CancelledError("stopped")
-        note(failure.message)
-    except CancelledError as error:
-        failure = error
+    except (CancelledError, KeyboardInterrupt) as error:
+        failure: DownloaderError = error if isinstance(error, CancelledError) else CancelledError("stopped")
         note(failure.message)
     except DownloaderError as error:
         failure = error
         report(failure)
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the person gets a sentence
-        failure = DownloaderError(_unexpected(error))
-        report(failure)
+        outcome = _of_click(error) if type(error).__module__.startswith("click.") else None
+        if isinstance(outcome, int):
+            return outcome
+        failure = outcome or DownloaderError(_unexpected(error))
+        if outcome is None:
+            report(failure)
     else:
         return code if isinstance(code, int) else 0
     if as_json:
         _print_failure(failure)
     return failure.exit_code
+
+
+def _of_click(error: Exception) -> DownloaderError | int | None:
+    """Show what the command line itself raised; return an exit code for its normal ways out, else the failure."""
+    import click
+
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        note("stopped")
+        return CancelledError("stopped")
+    if isinstance(error, click.ClickException):
+        error.show()
+        failure = DownloaderError(error.format_message())
+        failure.exit_code = error.exit_code
+        return failure
+    return None
 
 
 def _print_failure(failure: DownloaderError) -> None:

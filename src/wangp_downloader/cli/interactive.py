@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from wangp_downloader.cli.options import Shared, load
+from wangp_downloader.cli.shared import Shared, load
 from wangp_downloader.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -198,14 +199,31 @@ def _write_all(descriptor: int, data: memoryview) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+_COPY_PREFIX = ".wangp-copy-"
+"""Only ever names what is made anew: never the place of a file that was moved aside."""
+_ABANDONED_S = 3600.0
+"""A copy that has not grown for so long belongs to a program that was killed."""
+
+
 @contextlib.contextmanager
 def _temporary(target: str) -> Iterator[str]:
     """Give a free name beside the target; whatever has that name at the end is removed."""
-    name = temporary_name(target)
+    folder = os.path.dirname(target)
+    _remove_abandoned(folder)
+    name = os.path.join(folder, f"{_COPY_PREFIX}{secrets.token_hex(6)}.tmp")
     try:
         yield name
     finally:
         _remove(name)
+
+
+def _remove_abandoned(folder: str) -> None:
+    """Remove the half copies that killed programs left in a folder."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(_COPY_PREFIX) and entry.is_file(follow_symlinks=False):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_S:
+                    _remove(entry.path)
 
 
 def _remove(name: str) -> None:

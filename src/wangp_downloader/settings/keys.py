@@ -275,7 +275,8 @@ KEYS: Mapping[str, Key] = {
             "verify",
             _choice("once", "trust"),
             "once or trust",
-            "Files that are already in place: once (hash each one time) or trust (equal size is enough).",
+            "Files that are in place, or are to be linked: once (hash each one time)\n"
+            "or trust (size, name or record are enough).",
             "once",
         ),
         _key(

@@ -121,9 +121,6 @@ def load_settings(
         offline: ``--offline``.
         around: Where to look; this process's own by default.
 
-    Returns:
-        The settings, each with its origin.
-
     Raises:
         SettingsError: A file can not be read, a key is unknown, a value is wrong.
     """
@@ -131,11 +128,12 @@ def load_settings(
     path = config_path(around, config_file)
     old = None if path.is_file() else _old_file(path, around)
     from_file, notes = _file_values(path, old)
+    detected = detect(around.home, around.here, around.environ).values
     layers = [
-        (Origin.COMMAND_LINE, dict(command_line or {}), "", around.here),
+        (Origin.COMMAND_LINE, command_line or {}, "", around.here),
         (Origin.ENVIRONMENT, _environment(around.environ), "", around.here),
         (Origin.FILE, from_file, str(old or path), (old or path).parent),
-        (Origin.DETECTED, dict(detect(around.home, around.here, around.environ).values), "", around.here),
+        (Origin.DETECTED, detected, "", around.here),
     ]
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = dict.fromkeys(KEYS, Origin.DEFAULT)

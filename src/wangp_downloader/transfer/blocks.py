@@ -15,8 +15,8 @@ from wangp_downloader.units import MIB
 
 BLOCK_BYTES = MIB
 """Gathered before it is written: large enough for few system calls, small enough to stay in a core's cache."""
-_MOST_WAITING = 16
-_MOST_IDLE = 32
+_MOST_WAITING = 8
+_MOST_IDLE = 16
 _EXTENT_BYTES = 4 * MIB
 
 
@@ -62,6 +62,10 @@ class BufferPool:
 
     def __init__(self) -> None:
         self._idle: list[memoryview] = []
+
+    def __len__(self) -> int:
+        """Return how many wait to be used again."""
+        return len(self._idle)
 
     def take(self) -> memoryview:
         """Return a buffer of ``BLOCK_BYTES``; from any thread."""

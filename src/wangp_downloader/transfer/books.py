@@ -12,6 +12,7 @@ from typing import Protocol
 
 from wangp_downloader.errors import DownloaderError, StorageError
 from wangp_downloader.transfer import work
+from wangp_downloader.transfer.blocks import BufferPool
 from wangp_downloader.transfer.checksums import Extent, new_hasher
 from wangp_downloader.transfer.follower import Follower
 from wangp_downloader.transfer.journal import Header
@@ -45,6 +46,7 @@ class Books:
         bucket: The limit.
         workers: Where disk work is done.
         progressed: Told of new bytes.
+        pool: Where buffers come from.
 
     Attributes:
         ledger: Which bytes are here, on their way, missing.
@@ -64,6 +66,7 @@ class Books:
         bucket: TokenBucket,
         workers: Workers,
         progressed: Progressed,
+        pool: BufferPool,
     ) -> None:
         self.etag = opened.etag
         self.busy = self.clearing = False
@@ -73,7 +76,7 @@ class Books:
         self.ledger = Ledger(opened.size)
         for extent in opened.claimed:
             self.ledger.here.add(extent.start, extent.end)
-        self.intake = Intake(opened.part, self.ledger, bucket, progressed)
+        self.intake = Intake(opened.part, self.ledger, bucket, progressed, pool)
         self._request = request
         self._part, self._journal = opened.part, opened.journal
         self._workers = workers
@@ -266,7 +269,8 @@ class Books:
         def done() -> None:
             self._workers.post(self.on_quiet)
 
-        follower = Follower(self._part.path, size, hasher, claimed, lost, done, self.intake.checksums)
+        follower = Follower(self._part.path, size, hasher, claimed, lost, done)
+        follower.checksums = self.intake.checksums
         if size > work.INLINE_HASH_BYTES:
             self.intake.watcher = follower.offer
         return follower

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wangp_downloader.transfer.answer import Verdict
+from wangp_downloader.transfer.blocks import BufferPool
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.redirect import Origin
 from wangp_downloader.transfer.request import TransferOptions
@@ -59,6 +60,7 @@ class Context:
 
     options: TransferOptions
     bucket: TokenBucket
+    pool: BufferPool
     workers: Workers
     worker: Worker
     clock: Callable[[], float]

@@ -30,10 +30,11 @@ from wangp_downloader.units import MIB, format_size
 
 _LOCK_POLL_S = 0.3
 _MOST_REPAIRS = 3
-_SMALLEST_HALF = MIB
+_SMALLEST_HALF = MIB // 2
 _LEASE_BYTES = 16 * MIB
 _SMALLEST_LEASE = 4 * MIB
 _LEASE_S = 0.25
+_HELP_S = 0.1
 
 
 class State(StrEnum):
@@ -147,7 +148,7 @@ class FileTransfer:
         if lease is not None:
             return lease
         # Nothing is left to give: help the one who has most to do, if that takes longer than asking.
-        return books.ledger.split(max(_SMALLEST_HALF, int(speed * 0.15)))
+        return books.ledger.split(max(_SMALLEST_HALF, int(speed * _HELP_S)))
 
     # -- what the loop tells
 
@@ -362,7 +363,7 @@ class FileTransfer:
             )
             return
         context = self._context
-        books = Books(self.request, opened, context.bucket, context.workers, self.progressed)
+        books = Books(self.request, opened, context.bucket, context.workers, self.progressed, context.pool)
         books.on_failure = self.fail
         books.on_lost = self._lost
         books.on_quiet = self._maybe_check

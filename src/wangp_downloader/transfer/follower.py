@@ -23,7 +23,7 @@ from wangp_downloader.units import MIB
 _BLOCK = MIB // 2
 _STRIDE = 2 * MIB
 """The thread is woken for so many new bytes, not for every few."""
-_MOST_OFFERED = 16
+_MOST_OFFERED = 8
 _MOST_WAIT_S = 0.05
 
 
@@ -38,11 +38,11 @@ class Follower:
         on_lost: Called from the thread with an extent whose bytes changed; the follower then waits until
             ``recovered`` is called.
         on_done: Called from the thread when it has ended by itself.
-        checksums: Of what arrives; computed by the thread on the way.
 
     Attributes:
         hashed: Bytes hashed so far.
         failure: Why the thread gave up, or None.
+        checksums: Of what arrives; the thread computes them on the way.
     """
 
     def __init__(
@@ -53,16 +53,15 @@ class Follower:
         claimed: list[Extent],
         on_lost: Callable[[Extent], None],
         on_done: Callable[[], None],
-        checksums: Checksums | None = None,
     ) -> None:
         self.hashed = 0
         self.failure: DownloaderError | None = None
+        self.checksums = Checksums()
         self._path = path
         self._size = size
         self._hasher = hasher
         self._claimed = sorted(claimed, reverse=True)
         self._on_lost, self._on_done = on_lost, on_done
-        self._checksums = checksums or Checksums()
         self._offered: deque[Block] = deque()
         self._frontier = 0
         self._lost = False
@@ -171,7 +170,7 @@ class Follower:
 
     def _advance_in(self, file: FileIO) -> None:
         while self._offered and not self._stopped:
-            self._checksums.compute_one()
+            self.checksums.compute_one()
             self._hash_block(self._offered.popleft())
             if len(self._offered) == _MOST_OFFERED // 2:
                 with self._changed:

@@ -18,6 +18,7 @@ import pycurl
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import CancelledError
 from wangp_downloader.events import Emit
+from wangp_downloader.transfer.blocks import BufferPool
 from wangp_downloader.transfer.certs import find_trust
 from wangp_downloader.transfer.fetch import Context, Fetch
 from wangp_downloader.transfer.filetransfer import FileTransfer, State
@@ -99,7 +100,7 @@ class TransferLoop:
         self._counted = 0
         self._share_each: float | None = None
         self._fresh_wanted = 0
-        context = Context(options, self._bucket, self._workers, self, self._clock)
+        context = Context(options, self._bucket, BufferPool(), self._workers, self, self._clock)
         self._queue = Queue(
             [FileTransfer(request, Report(request.key, emit, now), context) for request in requests],
             max(1, options.files_at_once),
@@ -112,7 +113,7 @@ class TransferLoop:
         self._shared.join()
         try:
             while not self._queue.finished and not cancel.cancelled:
-                if not self._turn():
+                if not self._turn() and not self._queue.finished:
                     self._rest()
             if cancel.cancelled:
                 self._stop_all()
@@ -182,7 +183,11 @@ class TransferLoop:
 
     def _take(self, file: FileTransfer, now: float, allowed: int) -> Fetch | None:
         of_file = self._options.connections_per_file
-        expected = self._governor.allowed if self._bucket.rate is None else allowed
+        expected = allowed
+        if self._bucket.rate is None and self._governor.allowed > 1:
+            # Files share the connections; two at least, so that a slow one can be helped.
+            large = sum(not file.small for file in self._queue.open)
+            expected = max(2, self._governor.allowed // max(1, large))
         fetch = file.take(now, min(allowed, of_file), min(expected, of_file))
         if fetch is not None:
             connection = self._idle.pop() if self._idle else HttpConnection(self._settings, self._share)
@@ -313,10 +318,13 @@ class TransferLoop:
         self._fresh_wanted = self._governor.most
 
     def _rest(self) -> None:
+        began = self._clock()
+        self._wait()
+        self._waited_s += self._clock() - began
+
+    def _wait(self) -> None:
         if not self._running:
-            began = self._clock()
             self._workers.wait(_TURN_S)
-            self._waited_s += self._clock() - began
             return
         timeout = _TURN_S
         if self._paused:
@@ -326,10 +334,8 @@ class TransferLoop:
             return
         if self._workers.pending:
             timeout = min(timeout, 0.01)
-        began = self._clock()
         if self._multi.select(timeout) == -1:
             self._workers.wait(min(timeout, 0.005))
-        self._waited_s += self._clock() - began
 
     # -- the end
 

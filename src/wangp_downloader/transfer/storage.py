@@ -75,7 +75,7 @@ class PartFile:
         """Bytes of the file, holes and preallocated space included."""
         return os.fstat(self._fd).st_size
 
-    def write(self, offset: int, chunks: Sequence[bytes]) -> None:
+    def write(self, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
         """Write ``chunks`` one after the other from ``offset`` on; raises the bare ``OSError``."""
         written = _write_chunks(self._fd, chunks, offset)
         total = sum(map(len, chunks))

@@ -62,12 +62,12 @@ class Intake:
         ledger: Ledger,
         bucket: TokenBucket,
         progressed: Callable[[int], None],
-        pool: BufferPool | None = None,
+        pool: BufferPool,
     ) -> None:
         self.part = part
         self.ledger = ledger
         self.bucket = bucket
-        self.pool = pool or BufferPool()
+        self.pool = pool
         self.checksums = Checksums()
         self.watcher: Callable[[Block], None] | None = None
         self.received = 0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from wangp_downloader.transfer.backoff import Backoff
 from wangp_downloader.transfer.governor import Governor
 from wangp_downloader.transfer.limiter import TokenBucket
+from wangp_downloader.transfer.pace import Pace
 from wangp_downloader.transfer.speed import SpeedMeter
 
 
@@ -128,3 +129,39 @@ def test_speed_is_true_at_once_and_honest_after_a_stall() -> None:
     assert meter.bytes_per_s < 30
     meter.update(10, 4000.0)
     assert meter.bytes_per_s == 0
+
+
+def test_a_server_that_is_far_away_gets_all_connections_at_once() -> None:
+    pace = Pace(8)
+    pace.answered(0.08)
+    pace.answered(0.001)
+    assert pace.useful == 8
+
+
+def test_a_near_server_gets_one_connection_until_more_prove_useful() -> None:
+    pace = Pace(8)
+    pace.answered(0.001)
+    assert pace.useful == 1
+    for tick in range(5):
+        pace.tick(0.001, 0.05, tick * 0.05)
+    assert pace.useful == 1
+    grown = []
+    for tick in range(5, 9):
+        pace.tick(0.04, 0.05, tick * 0.05)
+        grown.append(pace.useful)
+    assert grown == [2, 4, 8, 8]
+
+
+def test_a_loop_that_never_waits_gives_connections_up_but_not_for_one_busy_moment() -> None:
+    pace = Pace(8)
+    pace.tick(0.0, 0.05, 1.0)
+    pace.tick(0.015, 0.05, 1.05)
+    assert pace.useful == 8
+    for tick in range(10):
+        pace.tick(0.0, 0.05, 2.0 + tick * 0.05)
+    assert pace.useful == 1
+    # Half idle just after that does not call them back at once: it would go to and fro.
+    pace.tick(0.02, 0.05, 2.5)
+    assert pace.useful == 1
+    pace.tick(0.02, 0.05, 3.5)
+    assert pace.useful == 2
