@@ -151,10 +151,18 @@ class HttpConnection:
         elif sys.platform in {"win32", "darwin"}:
             handle.setopt(pycurl.SSL_OPTIONS, _NATIVE_CA)
 
-    def unpause(self) -> None:
-        """Offer the sink what it would not take; may pause again at once."""
+    def unpause(self) -> int:
+        """Offer the sink what it would not take; may pause again at once.
+
+        Returns:
+            0, or libcurl's error code where the sink wants no more: the request then has ended.
+        """
         self.paused = False
-        self.handle.pause(pycurl.PAUSE_CONT)
+        try:
+            self.handle.pause(pycurl.PAUSE_CONT)
+        except pycurl.error as error:
+            return int(error.args[0])
+        return 0
 
     def fit_buffer(self) -> None:
         """Widen a new connection's buffer to what its round trip needs, once that is known."""

@@ -232,7 +232,10 @@ class TransferLoop:
                 return
             running = self._paused.popleft()
             if running.fetch in self._running and running.connection.paused:
-                running.connection.unpause()
+                code = running.connection.unpause()
+                if code:
+                    self._ended(running, code, "")
+                    continue
                 running.alive_at = self._clock()
                 if running.connection.paused:
                     self._paused.append(running)
