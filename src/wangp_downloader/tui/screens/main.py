@@ -261,9 +261,10 @@ class MainScreen(CommandsScreen):
         self._ticks += 1
         idle = self.backend.idle
         self.desk.collect()
-        if self.stale and (idle or self._ticks % _PANE_TICKS == 0):
+        all_due = idle or self._ticks % _STATUS_TICKS == 0
+        if self.stale and (all_due or self._ticks % _PANE_TICKS == 0):
             self._show_pane()
-        if self.stale and (idle or self._ticks % _STATUS_TICKS == 0):
+        if self.stale and all_due:
             self.stale = False
             self._show_status()
             self._show_sums()
