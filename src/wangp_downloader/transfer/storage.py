@@ -97,7 +97,8 @@ class PartFile:
         needed = max(0, size - held)
         if needed + min(_KEEP_FREE, size) > free and needed > 0:
             raise StorageError(
-                f"disk full: {self.path.parent} needs {format_size(needed)} more, {format_size(free)} are free",
+                f"disk full: {self.path.parent} needs {format_size(needed)} more "
+                f"and {format_size(min(_KEEP_FREE, size))} to spare, {format_size(free)} are free",
                 hint=_HINTS[errno.ENOSPC],
             )
         if size >= _PREALLOCATE_FROM and not _in_memory(self._fd):
