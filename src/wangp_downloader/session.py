@@ -311,8 +311,8 @@ class Session:
 
     def write_roots(self) -> tuple[Path, ...]:
         """Return the folders of Wan2GP that may be written below, absolute."""
-        settings = self.catalog(ask=False).settings
-        names = [*settings.checkpoints_paths, settings.loras_root]
+        catalog = self.catalog(ask=False)
+        names = [*catalog.settings.checkpoints_paths, catalog.settings.loras_root, *catalog.lora_folders]
         return tuple(dict.fromkeys(Path(os.path.normpath(self.root / name)) for name in names))
 
     # --- acts ------------------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ class Session:
         roots = self.write_roots()
         parts = RunnerParts(
             root=self.root,
-            roots=(*roots, self.root) if self._flat_loras() else roots,
+            roots=roots,
             hub=self._hub,
             link=LinkMode(self.settings.link),
             token=self.token,
@@ -424,11 +424,6 @@ class Session:
         from wangp_downloader.journal import Journal
 
         return Journal(self.loaded.state_dir / "journal.jsonl", verb)
-
-    def _flat_loras(self) -> bool:
-        """Whether an old tree keeps its loras beside ``wgp.py``."""
-        root = Path(os.path.normpath(self.root / self.catalog(ask=False).settings.loras_root))
-        return not root.is_dir() and not any(path == self.root for path in self.write_roots())
 
     def set_limit(self, bytes_per_s: float | None) -> None:
         """Change the limit of all transfers together, at once; None for no limit. Ends a timetable or share."""

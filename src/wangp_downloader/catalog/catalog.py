@@ -66,6 +66,7 @@ class Catalog:
         complete: False while the handlers have not been asked (yet).
         handlers: How each handler was read.
         families: Family id → name for people.
+        lora_folders: Lora folders outside the lora root, as versions before November 2025 have them.
         optional: Gives the files of accelerator profiles and configurations; some tens of milliseconds.
     """
 
@@ -77,6 +78,7 @@ class Catalog:
     complete: bool
     handlers: tuple[HandlerStatus, ...] = ()
     families: Mapping[str, str] | None = None
+    lora_folders: tuple[str, ...] = ()
     optional: Callable[[], OptionalFiles] = lambda: OptionalFiles((), ())
 
     @property
@@ -139,6 +141,7 @@ def read_catalog(
     return Catalog(
         tree=tree,
         settings=settings,
+        lora_folders=_folders_beside(settings.loras_root, knowledge),
         models=_infos(reading.definitions, knowledge, needs, (*knowledge.shared_gaps, *shared.problems)),
         requirements=(*shared.requirements, *(row for need in needs.values() for row in need.requirements)),
         warnings=(*warned, *knowledge.gaps, *shared.problems, *_problems(needs)),
@@ -154,6 +157,13 @@ def _profile_roots(tree: Tree, enabled_plugins: list[str]) -> list[Path]:
         *(plugin.profiles for plugin in plugin_folders(tree, enabled_plugins, [])),
         tree.root / "profiles",
     ]
+
+
+def _folders_beside(lora_root: str, knowledge: Knowledge) -> tuple[str, ...]:
+    folders = {model.lora_folder for model in knowledge.models.values() if model.lora_folder}
+    return tuple(
+        sorted(name for name in folders if name != lora_root and not name.startswith(f"{lora_root}/"))
+    )
 
 
 def _ask(

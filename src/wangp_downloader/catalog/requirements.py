@@ -312,7 +312,7 @@ class RequirementRules:
             return dtype
         urls = resolve_list(self._fields, model.id, "URLs", lenient=True)
         transformer = self._chosen_transformer(model, "URLs", [url for url in urls if isinstance(url, str)])
-        return dtype if transformer is None else dtype_after(transformer, dtype, quantized_on_load=False)
+        return dtype if transformer is None else dtype_after(transformer, dtype)
 
     def _origin(self, model: ModelKnowledge, key: str) -> str:
         source = owner(self._fields, model.id, key)

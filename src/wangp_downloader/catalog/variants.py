@@ -52,7 +52,7 @@ def _names_dtype(url: str, dtype: str) -> bool:
     return dtype in name or dtype.upper() in name
 
 
-def dtype_after(transformer: str, dtype: str, *, quantized_on_load: bool) -> str:
+def dtype_after(transformer: str, dtype: str) -> str:
     """Return the data type that modules follow once the transformer is chosen.
 
     A quantized transformer brings its own: the one in its name (``load_models`` of ``wgp.py``).
@@ -60,9 +60,8 @@ def dtype_after(transformer: str, dtype: str, *, quantized_on_load: bool) -> str
     Args:
         transformer: The chosen transformer's URL.
         dtype: The data type by settings.
-        quantized_on_load: True if Wan2GP quantizes this transformer itself while loading.
     """
-    if not quantized_on_load and "quanto" not in transformer:
+    if "quanto" not in transformer:
         return dtype
     for candidate in ("fp16", "bf16"):
         if candidate in transformer or candidate.upper() in transformer:

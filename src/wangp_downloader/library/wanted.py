@@ -49,11 +49,6 @@ class WantedIndex:
         """All wanted contents, each digest once, in the order given."""
         return tuple(self._by_digest.values())
 
-    @property
-    def has_blobs(self) -> bool:
-        """True if small git files are among the wanted."""
-        return any(digest.kind is DigestKind.GIT_BLOB for digest in self._by_digest)
-
     def by_size(self, size: int) -> tuple[Wanted, ...]:
         """Return the wanted contents of ``size`` bytes."""
         return tuple(self._by_size.get(size, ()))

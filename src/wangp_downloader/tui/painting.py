@@ -62,11 +62,6 @@ def tone_class(tone: str) -> str:
     return f"tone--{tone}" if tone else ""
 
 
-def status_tone(status: Status) -> str:
-    """Return the tone of a status."""
-    return _TONES[status]
-
-
 def paint_file(row: Row, column: str, width: int) -> Sequence[Part]:
     """Return one cell of the file table."""
     match column:

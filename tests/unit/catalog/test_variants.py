@@ -86,4 +86,4 @@ def test_the_choice_is_always_one_of_the_variants(
     ],
 )
 def test_modules_follow_a_quantized_transformer(transformer: str, dtype: str, expected: str) -> None:
-    assert dtype_after(transformer, dtype, quantized_on_load=False) == expected
+    assert dtype_after(transformer, dtype) == expected
