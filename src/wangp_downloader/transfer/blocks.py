@@ -1,21 +1,16 @@
 """Received bytes in memory, on their way to the part file and to those who compute over them.
 
-Owns the buffers and the checksums of what was received. The loop's thread fills and writes blocks;
-checksums are computed by whoever has time: the follower, a checkpoint, or the loop where nobody else does.
+Owns the buffers and the checksums of what was received. Used by the loop's thread, but for the reading of
+blocks and the giving back of their buffers.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from zlib import crc32
-
-from wangp_downloader.transfer.checksums import Extent
+from wangp_downloader.transfer.checksums import Extent, crc32
 from wangp_downloader.units import MIB
 
 BLOCK_BYTES = MIB
 """Gathered before it is written: large enough for few system calls, small enough to stay in a core's cache."""
-_MOST_WAITING = 8
 _MOST_IDLE = 16
 _EXTENT_BYTES = 4 * MIB
 
@@ -81,59 +76,34 @@ class BufferPool:
 
 
 class Checksums:
-    """The checksums of what was received for one file; every method may be called from any thread."""
+    """The checksums of what was received for one file and is not claimed in the journal yet."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Block] = deque()
-        self._closed: dict[int, Extent] = {}
-        self._working = threading.Lock()
+        self._fresh: dict[int, Extent] = {}
 
     def add(self, block: Block) -> None:
-        """Note a block that was written; blocks of a run come in order."""
-        self._waiting.append(block)
-        if len(self._waiting) > _MOST_WAITING:
-            self.compute()
-
-    def compute(self) -> None:
-        """Compute all that waits."""
-        while self._waiting:
-            self.compute_one()
-
-    def compute_one(self) -> None:
-        """Compute the block that has waited longest."""
-        with self._working:
-            if self._waiting:
-                self._compute(self._waiting.popleft())
+        """Note a block; those of a run come in order, each after the one before it was written."""
+        run = block.run
+        run.checksum = crc32(block.data, run.checksum)
+        length = block.start + len(block.data) - run.start
+        self._fresh[run.start] = Extent(run.start, length, run.checksum)
+        if length >= _EXTENT_BYTES:
+            run.start, run.checksum = run.start + length, 0
 
     def take(self) -> list[Extent]:
         """Return the extents that were added or have grown since the last call; those with an old start replace it."""
-        self.compute()
-        with self._working:
-            closed, self._closed = self._closed, {}
-        return list(closed.values())
+        fresh, self._fresh = self._fresh, {}
+        return list(fresh.values())
 
     def extents(self) -> list[Extent]:
         """Return what ``take`` would, without forgetting it."""
-        self.compute()
-        with self._working:
-            return list(self._closed.values())
+        return list(self._fresh.values())
 
     def forget(self, extents: list[Extent]) -> None:
         """Leave out some extents."""
         gone = set(extents)
-        with self._working:
-            self._closed = {start: extent for start, extent in self._closed.items() if extent not in gone}
+        self._fresh = {start: extent for start, extent in self._fresh.items() if extent not in gone}
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._working:
-            self._waiting.clear()
-            self._closed = {}
-
-    def _compute(self, block: Block) -> None:
-        run = block.run
-        run.checksum = crc32(block.data, run.checksum)
-        length = block.start + len(block.data) - run.start
-        self._closed[run.start] = Extent(run.start, length, run.checksum)
-        if length >= _EXTENT_BYTES:
-            run.start, run.checksum = run.start + length, 0
+        self._fresh = {}

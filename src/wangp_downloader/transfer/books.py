@@ -144,15 +144,15 @@ class Books:
 
     def _checkpoint_job(self) -> Callable[[], None]:
         part, journal, header, lost = self._part, self._journal, self._header(), self._lost
-        checksums = self.intake.checksums
+        # All that is claimed was written before, and the job syncs first.
+        extents = self.intake.checksums.take()
         self._lost = []
 
         def job() -> None:
             began = time.monotonic()
             if lost:
                 journal.forget(lost)
-            # Taken before the sync: all that is claimed was written before that.
-            work.checkpoint(part, journal, header, checksums.take())
+            work.checkpoint(part, journal, header, extents)
             self._sync_took_s = time.monotonic() - began
 
         return job
@@ -187,7 +187,7 @@ class Books:
         """Compare a complete file with its digest and put it in place; ``None``: bytes were lost, go on."""
         size, follower = self.size or 0, self._follower or self._new_follower([])
         self._follower = follower
-        journal, checksums = self._journal, self.intake.checksums
+        journal, fresh = self._journal, self.intake.checksums.extents()
 
         def job() -> work.InPlace | work.Mismatch | None:
             if follower is None or not follower.running:
@@ -198,7 +198,7 @@ class Books:
                 raise follower.failure
             if follower.hashed < size:
                 return None
-            latest = {extent.start: extent for extent in (*journal.extents, *checksums.extents())}
+            latest = {extent.start: extent for extent in (*journal.extents, *fresh)}
             extents = list(latest.values())
             return work.finish(self._request, self._part, extents, size, follower.hexdigest())
 
@@ -216,7 +216,7 @@ class Books:
     def close(self, *, remove: bool, then: Callable[[], None]) -> None:
         """Make what has arrived resumable and close everything; ``remove`` deletes the journal."""
         follower, self._follower = self._follower, None
-        checksums = self.intake.checksums
+        extents = self.intake.checksums.take()
         header = self._header() if self.size is not None else None
 
         def job() -> None:
@@ -226,7 +226,7 @@ class Books:
                 self._part.close()
                 self._journal.remove()
             else:
-                work.close_part(self._part, self._journal, header, checksums.take())
+                work.close_part(self._part, self._journal, header, extents)
 
         self._run(job, lambda _: then(), lambda _: then())
 
@@ -270,7 +270,6 @@ class Books:
             self._workers.post(self.on_quiet)
 
         follower = Follower(self._part.path, size, hasher, claimed, lost, done)
-        follower.checksums = self.intake.checksums
         if size > work.INLINE_HASH_BYTES:
             self.intake.watcher = follower.offer
         return follower

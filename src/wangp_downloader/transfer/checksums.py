@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from typing import Protocol
-from zlib import crc32
 
 from wangp_downloader.files import Digest, DigestKind
+
+try:
+    # The same numbers as zlib's, at a twentieth of the time: carry-less multiplication in place of tables.
+    from isal.isal_zlib import crc32
+except ImportError:  # a processor that it is not made for
+    from zlib import crc32
 
 __all__ = ["Extent", "Hasher", "crc32", "new_hasher"]
 

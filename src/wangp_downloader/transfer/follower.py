@@ -1,6 +1,6 @@
 """The follower: hashes a part file in file order, close behind the bytes that arrive.
 
-Works in a thread of its own; :mod:`hashlib` and :mod:`zlib` let other threads run meanwhile. Blocks that come in
+Works in a thread of its own; :mod:`hashlib` lets other threads run meanwhile. Blocks that come in
 file order are hashed from memory; whatever else is read back, mostly from the page cache. Extents of an earlier
 run are checked against their checksums on the way.
 """
@@ -12,11 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
-from zlib import crc32
 
 from wangp_downloader.errors import DownloaderError
-from wangp_downloader.transfer.blocks import Block, Checksums
-from wangp_downloader.transfer.checksums import Extent, Hasher
+from wangp_downloader.transfer.blocks import Block
+from wangp_downloader.transfer.checksums import Extent, Hasher, crc32
 from wangp_downloader.transfer.storage import storage_error
 from wangp_downloader.units import MIB
 
@@ -42,7 +41,6 @@ class Follower:
     Attributes:
         hashed: Bytes hashed so far.
         failure: Why the thread gave up, or None.
-        checksums: Of what arrives; the thread computes them on the way.
     """
 
     def __init__(
@@ -56,7 +54,6 @@ class Follower:
     ) -> None:
         self.hashed = 0
         self.failure: DownloaderError | None = None
-        self.checksums = Checksums()
         self._path = path
         self._size = size
         self._hasher = hasher
@@ -170,7 +167,6 @@ class Follower:
 
     def _advance_in(self, file: FileIO) -> None:
         while self._offered and not self._stopped:
-            self.checksums.compute_one()
             self._hash_block(self._offered.popleft())
             if len(self._offered) == _MOST_OFFERED // 2:
                 with self._changed:

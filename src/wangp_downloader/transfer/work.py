@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from typing import TypeVar
-from zlib import crc32
 
 from wangp_downloader.errors import CancelledError, IntegrityError, StorageError, TransferError
 from wangp_downloader.files import DigestKind
-from wangp_downloader.transfer.checksums import Extent, new_hasher
+from wangp_downloader.transfer.checksums import Extent, crc32, new_hasher
 from wangp_downloader.transfer.containers import contradiction
 from wangp_downloader.transfer.journal import Header, Journal, disjoint
 from wangp_downloader.transfer.lock import FileLock

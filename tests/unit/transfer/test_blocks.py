@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wangp_downloader.transfer.blocks import BLOCK_BYTES, Block, BufferPool, Checksums, Run
+from wangp_downloader.transfer.checksums import crc32
 from wangp_downloader.transfer.follower import Follower
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.spans import Ledger
@@ -75,13 +76,18 @@ def test_an_extent_that_grows_is_claimed_again_with_its_start() -> None:
     assert (second.start, second.length, second.checksum) == (10, 4, zlib.crc32(b"abcd"))
 
 
-def test_checksums_do_not_let_memory_grow() -> None:
+def test_checksums_hold_no_buffers() -> None:
     checksums, pool, run = Checksums(), BufferPool(), Run(0)
     for number in range(100):
         checksums.add(_block(run, number, b"x", pool))
-    # Nobody has asked for them: the one who adds has computed, and few buffers were needed.
-    assert len(pool) <= 16
+    assert len(pool) == 1
     assert sum(extent.length for extent in checksums.take()) == 100
+
+
+def test_the_quick_checksum_is_zlibs() -> None:
+    content = os.urandom(100_003)
+    for cut in (0, 1, 15, 16, 17, 4096, len(content)):
+        assert crc32(content[cut:], crc32(content[:cut])) == zlib.crc32(content)
 
 
 def test_what_is_cleared_or_forgotten_is_not_claimed() -> None:
@@ -117,16 +123,11 @@ def test_follower_hashes_from_memory_or_reads_back(tmp_path: Path, order: Callab
     follower = Follower(path, len(content), hashlib.sha256(), [], lambda extent: None, done.set)
     for number in order(count):
         start = number * step
-        block = _block(Run(start), start, content[start : start + step], pool)
-        follower.checksums.add(block)
-        follower.offer(block)
+        follower.offer(_block(Run(start), start, content[start : start + step], pool))
     follower.advance(len(content))
     assert done.wait(20)
     follower.stop()
     assert follower.hexdigest() == hashlib.sha256(content).hexdigest()
-    assert {extent.start: extent.checksum for extent in follower.checksums.take()} == {
-        start: zlib.crc32(content[start : start + step]) for start in range(0, len(content), step)
-    }
 
 
 def test_follower_does_not_need_the_file_for_what_it_got_in_order(tmp_path: Path) -> None:
