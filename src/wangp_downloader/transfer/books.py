@@ -144,14 +144,17 @@ class Books:
 
     def _checkpoint_job(self) -> Callable[[], None]:
         part, journal, header, lost = self._part, self._journal, self._header(), self._lost
-        # All that is claimed was written before, and the job syncs first.
         extents = self.intake.checksums.take()
+        follower = self.intake.writer
+        taken = 0 if follower is None else follower.taken
         self._lost = []
 
         def job() -> None:
             began = time.monotonic()
             if lost:
                 journal.forget(lost)
+            if follower is not None:
+                follower.wait_written(taken)
             work.checkpoint(part, journal, header, extents)
             self._sync_took_s = time.monotonic() - began
 
@@ -162,7 +165,7 @@ class Books:
 
         Without a digest, what was learnt about it is forgotten too.
         """
-        self._stop_follower()
+        self._stop_follower(discard=True)
         journal, part, size = self._journal, self._part, self.size
         if self._request.digest is None:
             size, self.etag = self._request.size, None
@@ -226,7 +229,9 @@ class Books:
                 self._part.close()
                 self._journal.remove()
             else:
-                work.close_part(self._part, self._journal, header, extents)
+                # After a refusal nobody knows which of them were written; what was claimed before stands.
+                refused = follower is not None and follower.failure is not None
+                work.close_part(self._part, self._journal, header, [] if refused else extents)
 
         self._run(job, lambda _: then(), lambda _: then())
 
@@ -269,9 +274,9 @@ class Books:
         def done() -> None:
             self._workers.post(self.on_quiet)
 
-        follower = Follower(self._part.path, size, hasher, claimed, lost, done)
+        follower = Follower(self._part, size, hasher, claimed, lost, done)
         if size > work.INLINE_HASH_BYTES:
-            self.intake.watcher = follower.offer
+            self.intake.writer = follower
         return follower
 
     def _take_back(self, follower: Follower, extent: Extent) -> None:
@@ -282,10 +287,10 @@ class Books:
         follower.recovered(self.ledger.here.prefix_end())
         self.on_lost(extent.length)
 
-    def _stop_follower(self) -> None:
+    def _stop_follower(self, *, discard: bool = False) -> None:
         if self._follower is not None:
-            self.intake.watcher = None
-            self._follower.stop()
+            self.intake.writer = None
+            self._follower.stop(discard=discard)
             self._follower = None
 
 

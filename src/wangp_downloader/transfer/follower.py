@@ -1,8 +1,8 @@
-"""The follower: hashes a part file in file order, close behind the bytes that arrive.
+"""The follower: writes a part file and hashes it in file order, close behind the bytes that arrive.
 
-Works in a thread of its own; :mod:`hashlib` lets other threads run meanwhile. Blocks that come in
-file order are hashed from memory; whatever else is read back, mostly from the page cache. Extents of an earlier
-run are checked against their checksums on the way.
+Works in a thread of its own, so that neither the disk nor SHA-256 keeps the network waiting; writing and
+:mod:`hashlib` let other threads run meanwhile. Blocks that come in file order are hashed from memory; whatever else is
+read back, mostly from the page cache. Extents of an earlier run are checked against their checksums on the way.
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from io import FileIO
-from pathlib import Path
 
 from wangp_downloader.errors import DownloaderError
 from wangp_downloader.transfer.blocks import Block
 from wangp_downloader.transfer.checksums import Extent, Hasher, crc32
-from wangp_downloader.transfer.storage import storage_error
+from wangp_downloader.transfer.storage import PartFile, storage_error
 from wangp_downloader.units import MIB
 
 _BLOCK = MIB // 2
 _STRIDE = 2 * MIB
 """The thread is woken for so many new bytes, not for every few."""
-_MOST_OFFERED = 8
-_MOST_WAIT_S = 0.05
+_MOST_WAITING = 8
+_MOST_WAIT_S = 0.02
 
 
 class Follower:
-    """Hashes ``size`` bytes of a file, never beyond the frontier it was told.
+    """Writes the blocks of a part file and hashes ``size`` bytes of it, never beyond the frontier it was told.
 
     Args:
-        path: The part file.
+        part: The part file.
         size: Bytes to hash in all.
         hasher: Fed with them in order.
         claimed: Extents of an earlier run, sorted and disjoint: checked before they count.
@@ -41,11 +40,12 @@ class Follower:
     Attributes:
         hashed: Bytes hashed so far.
         failure: Why the thread gave up, or None.
+        taken: Blocks that were put so far.
     """
 
     def __init__(
         self,
-        path: Path,
+        part: PartFile,
         size: int,
         hasher: Hasher,
         claimed: list[Extent],
@@ -54,31 +54,59 @@ class Follower:
     ) -> None:
         self.hashed = 0
         self.failure: DownloaderError | None = None
-        self._path = path
+        self.taken = 0
+        self._part = part
         self._size = size
         self._hasher = hasher
         self._claimed = sorted(claimed, reverse=True)
         self._on_lost, self._on_done = on_lost, on_done
-        self._offered: deque[Block] = deque()
+        self._blocks: deque[Block] = deque()
+        self._written = 0
         self._frontier = 0
         self._lost = False
-        self._in_step = False
         self._stopped = False
+        self._ended = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._buffer = memoryview(b"")
 
     @property
     def finished(self) -> bool:
-        """True if all bytes are hashed, or hashing failed."""
+        """True if all bytes are hashed, or the disk refused."""
         return self.hashed >= self._size or self.failure is not None
+
+    @property
+    def running(self) -> bool:
+        """True if the thread was started."""
+        return self._thread is not None
 
     def hexdigest(self) -> str:
         """Return the digest of what has been hashed."""
         return self._hasher.hexdigest()
 
+    # -- called by the loop's thread
+
+    def has_room(self) -> bool:
+        """Return whether another block should be put now; waits a moment for that, but never for a slow disk."""
+        if len(self._blocks) < _MOST_WAITING:
+            return True
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: len(self._blocks) <= _MOST_WAITING // 2 or self._ended, _MOST_WAIT_S
+            )
+
+    def put(self, block: Block) -> bool:
+        """Have a block written; return False if the disk has refused an earlier one."""
+        with self._changed:
+            if self._ended:
+                return self.failure is None
+            self._blocks.append(block)
+            self.taken += 1
+            self._wake()
+        return True
+
     def advance(self, frontier: int) -> None:
-        """Allow hashing up to ``frontier``; starts the thread at the first call."""
+        """Allow hashing up to ``frontier``, all of which has been put or was there; starts the thread."""
         if frontier - self._frontier < _STRIDE and frontier < self._size:
             return
         with self._changed:
@@ -86,21 +114,6 @@ class Follower:
                 return
             self._frontier = frontier
             self._wake()
-
-    def offer(self, block: Block) -> None:
-        """Let the thread have a block that was written; it need not take it.
-
-        Waits a moment if the thread is in step but behind: it would never get in step again by reading back, and
-        what arrives meanwhile waits in the kernel.
-        """
-        if self.finished or self._lost:
-            return
-        with self._changed:
-            if len(self._offered) >= _MOST_OFFERED and self._in_step:
-                self._changed.wait_for(lambda: len(self._offered) <= _MOST_OFFERED // 2, _MOST_WAIT_S)
-            if len(self._offered) < _MOST_OFFERED:
-                self._offered.append(block)
-                self._wake()
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -115,10 +128,18 @@ class Follower:
             self._frontier = frontier
             self._changed.notify()
 
-    @property
-    def running(self) -> bool:
-        """True if the thread was started."""
-        return self._thread is not None
+    # -- called by others
+
+    def wait_written(self, taken: int) -> None:
+        """Block until the first ``taken`` blocks are written.
+
+        Raises:
+            StorageError: The disk refused one.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._written >= taken or self._ended)
+        if self.failure is not None:
+            raise self.failure
 
     def drain(self) -> None:
         """Hash the whole file in the caller's thread; returns early if an extent is lost.
@@ -127,29 +148,40 @@ class Follower:
         """
         self._frontier = self._size
         try:
-            with FileIO(self._path) as file:
+            with FileIO(self._part.path) as file:
                 while not (self.finished or self._lost or self._stopped):
-                    self._advance_in(file)
+                    self._read_back(file, self._size)
         except OSError as error:
-            self.failure = storage_error("read", self._path, error)
+            self.failure = storage_error("read", self._part.path, error)
 
-    def stop(self) -> None:
-        """End the thread and wait for it (at most for the hashing of one block)."""
+    def stop(self, *, discard: bool = False) -> None:
+        """End the thread and wait for it: until what was put is written, or is dropped with ``discard``."""
         with self._changed:
             self._stopped = True
+            if discard:
+                self._blocks.clear()
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
-        self._offered.clear()
+
+    # -- the thread
 
     def _run(self) -> None:
         try:
-            with FileIO(self._path) as file:
+            with FileIO(self._part.path) as file:
                 while self._wait():
-                    self._advance_in(file)
+                    # Read before the blocks: all that lies below it was put before.
+                    frontier = self._frontier
+                    self._take_blocks()
+                    if not self._lost and frontier > self.hashed:
+                        self._read_back(file, frontier)
+                self._take_blocks()
         except OSError as error:
-            self.failure = storage_error("read", self._path, error)
-        self._offered.clear()
+            self.failure = self.failure or storage_error("read", self._part.path, error)
+        with self._changed:
+            self._ended = True
+            self._blocks.clear()
+            self._changed.notify_all()
         if not self._stopped:
             self._on_done()
 
@@ -158,35 +190,40 @@ class Follower:
             self._changed.wait_for(
                 lambda: (
                     self._stopped
-                    or self._offered
+                    or self._blocks
                     or self.hashed >= self._size
                     or (not self._lost and self._frontier > self.hashed)
                 )
             )
             return not self._stopped and self.hashed < self._size
 
-    def _advance_in(self, file: FileIO) -> None:
-        while self._offered and not self._stopped:
-            self._hash_block(self._offered.popleft())
-            if len(self._offered) == _MOST_OFFERED // 2:
+    def _take_blocks(self) -> None:
+        while self._blocks:
+            block = self._blocks.popleft()
+            try:
+                self._part.write(block.start, [block.data])
+            except OSError as error:
+                self.failure = storage_error("write", self._part.path, error)
+                raise
+            self._written += 1
+            if not self._stopped:
+                self._hash_block(block)
+            if len(self._blocks) <= _MOST_WAITING // 2:
                 with self._changed:
                     self._changed.notify_all()
-        if not self._lost and self._frontier > self.hashed:
-            self._read_back(file)
 
     def _hash_block(self, block: Block) -> None:
         """Hash a block that is next in file order; others are read back when it is their turn."""
         known = self.hashed - block.start
-        self._in_step = 0 <= known < len(block.data) and not self._lost
-        if self._in_step:
+        if 0 <= known < len(block.data) and not self._lost:
             self._hasher.update(block.data[known:])
             self.hashed += len(block.data) - known
 
-    def _read_back(self, file: FileIO) -> None:
+    def _read_back(self, file: FileIO, frontier: int) -> None:
         next_claim = self._claimed[-1].start if self._claimed else self._size
         if self.hashed < next_claim or not self._claimed:
             # A little at a time: what arrives meanwhile is cheaper to hash.
-            self._hash(file, min(self._frontier, next_claim, self.hashed + _BLOCK))
+            self._hash(file, min(frontier, next_claim, self.hashed + _BLOCK))
             return
         extent = self._claimed.pop()
         saved, start = self._hasher.copy(), self.hashed

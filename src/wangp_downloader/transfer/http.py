@@ -102,7 +102,7 @@ class HttpConnection:
         self._headers: dict[str, str] = {}
         self._on_head: OnHead = _refuse
         self._sink: Sink | None = None
-        self._wanted = False
+        self._take: Callable[[bytes], Taken] | None = None
         self._refused = 0
         self._rate: float | None = None
         self._descriptor = -1
@@ -112,7 +112,7 @@ class HttpConnection:
         self._url = redact_url(request.url)
         self._sink, self._on_head = sink, on_head
         self._status, self._refused, self.heard = 0, 0, 0
-        self._wanted = self.paused = False
+        self._take, self.paused = None, False
         self.broken = None
         handle = self.handle
         handle.reset()
@@ -166,7 +166,7 @@ class HttpConnection:
 
     def fit_buffer(self) -> None:
         """Widen a new connection's buffer to what its round trip needs, once that is known."""
-        if self._rate is None or self._descriptor < 0 or not self._wanted:
+        if self._rate is None or self._descriptor < 0 or self._take is None:
             return
         descriptor, self._descriptor = self._descriptor, -1
         handle = self.handle
@@ -180,7 +180,8 @@ class HttpConnection:
 
     def close(self) -> None:
         """Free the handle."""
-        self._sink, self._on_head = None, _refuse
+        self._sink = self._take = None
+        self._on_head = _refuse
         self.handle.close()
 
     def _shrink_buffer(self, descriptor: int, purpose: int) -> int:
@@ -208,14 +209,16 @@ class HttpConnection:
             if colon and len(self._headers) < _MOST_HEADERS:
                 self._headers[name.strip().lower()] = value.strip()
         elif self._status >= 200:
-            self._wanted = self._on_head(self._status, self._headers)
+            wanted = self._on_head(self._status, self._headers)
+            self._take = self._sink.write if wanted and self._sink is not None else None
 
     def _body(self, data: bytes) -> int | None:
-        if not self._wanted or self._sink is None:
+        take = self._take
+        if take is None:
             # A short explanation is read to its end, so that the connection can be used again.
             self._refused += len(data)
             return None if self._refused <= _REFUSED_BODY_BYTES else -1
-        taken = self._sink.write(data)
+        taken = take(data)
         if taken is _ALL:
             return None
         if taken is _LATER:

@@ -169,10 +169,8 @@ class TransferLoop:
         limit = self._bucket.rate
         if limit is None:
             return min(self._governor.allowed, self._pace.useful)
-        allowed = self._governor.allowed
-        # Under a low limit more connections only wait for each other; but each file may have one.
-        useful = max(int(limit // _POLITE_BYTES_PER_S), len(self._queue.open), 1)
-        return min(allowed, useful)
+        # Under a low limit more connections, and more files, only wait for each other.
+        return min(self._governor.allowed, max(1, int(limit // _POLITE_BYTES_PER_S)))
 
     def _assign(self, now: float, allowed: int) -> None:
         while len(self._running) < allowed:
@@ -251,11 +249,10 @@ class TransferLoop:
                 self._ended(handle.running, 0, "")
             for handle, code, detail in bad:
                 self._ended(handle.running, code, detail)
-        if self._bucket.rate is not None:
-            waiting = set(map(id, self._paused))
-            for running in self._running.values():
-                if running.connection.paused and id(running) not in waiting:
-                    self._paused.append(running)
+        waiting = set(map(id, self._paused))
+        for running in self._running.values():
+            if running.connection.paused and id(running) not in waiting:
+                self._paused.append(running)
         return ended
 
     def _ended(self, running: _Running | None, code: int, detail: str) -> None:
@@ -280,7 +277,7 @@ class TransferLoop:
 
     def _tick(self, now: float) -> None:
         slept = now - self._ticked > _SLEPT_S
-        self._pace.tick(self._waited_s, now - self._ticked, now)
+        self._pace.tick(self._waited_s, now - self._ticked)
         self._waited_s = 0.0
         self._ticked = now
         for running in list(self._running.values()):
@@ -323,7 +320,8 @@ class TransferLoop:
     def _rest(self) -> None:
         began = self._clock()
         self._wait()
-        self._waited_s += self._clock() - began
+        if not self._paused:
+            self._waited_s += self._clock() - began
 
     def _wait(self) -> None:
         if not self._running:

@@ -6,13 +6,12 @@ are hashed from memory instead of being read back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _NEAR_S = 0.01
 _BUSY = 0.9
-_IDLE = 0.75
-_VERY_IDLE = 0.4
-_PATIENCE_S = 0.5
+_IDLE = 0.6
+_TICKS = 4
 
 
 @dataclass(slots=True)
@@ -27,8 +26,7 @@ class Pace:
     most: int
     useful: int = 0
     _answered: bool = False
-    _was_busy: bool = False
-    _lowered_at: float = -1e9
+    _recent: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.useful = self.most
@@ -40,18 +38,22 @@ class Pace:
             if after_s < _NEAR_S:
                 self.useful = 1
 
-    def tick(self, waited_s: float, elapsed_s: float, now: float) -> None:
+    def tick(self, waited_s: float, elapsed_s: float) -> None:
         """Note how long the loop waited for the network.
+
+        One idle moment says little: what came out of order meanwhile would have to be read back.
 
         Args:
             waited_s: Seconds of waiting since the last tick.
             elapsed_s: Seconds since the last tick.
-            now: Monotonic seconds.
         """
-        busy = 1.0 - waited_s / elapsed_s if elapsed_s > 0 else 0.0
-        if busy > _BUSY and self._was_busy and self.useful > 1:
+        self._recent.append(1.0 - waited_s / elapsed_s if elapsed_s > 0 else 0.0)
+        recent = self._recent
+        if len(recent) > 1 and min(recent[-2:]) > _BUSY and self.useful > 1:
             self.useful //= 2
-            self._lowered_at = now
-        elif busy < _VERY_IDLE or (busy < _IDLE and now - self._lowered_at > _PATIENCE_S):
+            recent.clear()
+        elif len(recent) >= _TICKS and sum(recent) / len(recent) < _IDLE:
             self.useful = min(self.most, 2 * self.useful)
-        self._was_busy = busy > _BUSY
+            recent.clear()
+        else:
+            del recent[: 1 - _TICKS]

@@ -61,10 +61,11 @@ class Queue:
         busy = [file for file in self.open if self._counts(file, now)]
         large = sum(not file.small for file in busy)
         small = len(busy) - large
+        at_once = min(self._files_at_once, connections)
         for file in self._waiting[:_LOOK_AHEAD]:
-            if large >= self._files_at_once and small >= 2 * connections:
+            if large >= at_once and small >= 2 * connections:
                 return
-            if file.paused or (small >= 2 * connections if file.small else large >= self._files_at_once):
+            if file.paused or (small >= 2 * connections if file.small else large >= at_once):
                 continue
             self._waiting.remove(file)
             self.open.append(file)

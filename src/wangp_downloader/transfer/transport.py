@@ -1,7 +1,7 @@
 """The seam between what brings bytes and what takes them.
 
-A transport brings the bytes of a range, in order; a :class:`LeaseSink` writes, counts, limits and
-checksums them. HTTP (``http.py``) is the only transport now; one that yields an ordered stream, such as
+A transport brings the bytes of a range, in order; a :class:`LeaseSink` counts, limits, checksums and writes
+them or has them written. HTTP (``http.py``) is the only transport now; one that yields an ordered stream, such as
 hf_xet's, needs a lease for its range, a sink for that lease, and the rules of :class:`Taken`.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
-from wangp_downloader.errors import StorageError
+from wangp_downloader.errors import DownloaderError
 from wangp_downloader.transfer.blocks import BLOCK_BYTES, Block, BufferPool, Checksums, Run
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.spans import Lease, Ledger
@@ -23,7 +23,7 @@ class Taken(Enum):
 
     ALL = auto()
     LATER = auto()
-    """Nothing was taken: the limit holds. Offer the same bytes again when the loop says so."""
+    """Nothing was taken: the limit holds, or the disk is slow. Offer the same bytes again when the loop says so."""
     STOP = auto()
     """The range ends here, or the disk refused: bring nothing more."""
 
@@ -39,6 +39,27 @@ class Sink(Protocol):
         """Take the next bytes of the range."""
 
 
+class Writer(Protocol):
+    """Writes blocks in a thread of its own."""
+
+    @property
+    def taken(self) -> int:
+        """Number of blocks that were put so far."""
+
+    @property
+    def failure(self) -> DownloaderError | None:
+        """The disk's refusal, or None."""
+
+    def has_room(self) -> bool:
+        """Return whether another block should be put now."""
+
+    def put(self, block: Block) -> bool:
+        """Have a block written; return False if the disk has refused an earlier one."""
+
+    def wait_written(self, taken: int) -> None:
+        """Block until the first ``taken`` blocks are written."""
+
+
 class Intake:
     """The receiving side of one file, shared by its sinks.
 
@@ -51,8 +72,8 @@ class Intake:
 
     Attributes:
         checksums: Of what is written but not journalled yet.
-        watcher: Offered every block after it was written, or None.
-        received: Bytes written so far in this run.
+        writer: Writes the blocks, or None to write them at once.
+        received: Bytes written or put so far in this run.
         failure: The disk's refusal, or None.
     """
 
@@ -69,25 +90,37 @@ class Intake:
         self.bucket = bucket
         self.pool = pool
         self.checksums = Checksums()
-        self.watcher: Callable[[Block], None] | None = None
+        self.writer: Writer | None = None
         self.received = 0
-        self.failure: StorageError | None = None
+        self.failure: DownloaderError | None = None
         self._progressed = progressed
+
+    def has_room(self) -> bool:
+        """Return whether another block can be taken without waiting for the disk."""
+        return self.writer is None or self.writer.has_room()
 
     def put(self, lease: Lease, run: Run, buffer: memoryview, count: int) -> bool:
         """Write a buffer's first ``count`` bytes at the lease's position; return False if the disk refused."""
         block = Block(run, lease.position, buffer, count, self.pool)
+        if not self._write(block):
+            return False
+        self.ledger.arrived(lease, count)
+        self.received += count
+        self.checksums.add(block)
+        self._progressed(count)
+        return True
+
+    def _write(self, block: Block) -> bool:
+        writer = self.writer
+        if writer is not None:
+            if not writer.put(block):
+                self.failure = writer.failure
+            return self.failure is None
         try:
             self.part.write(block.start, [block.data])
         except OSError as error:
             self.failure = storage_error("write", self.part.path, error)
             return False
-        self.ledger.arrived(lease, count)
-        self.received += count
-        self.checksums.add(block)
-        if self.watcher is not None:
-            self.watcher(block)
-        self._progressed(count)
         return True
 
 
@@ -99,14 +132,12 @@ class LeaseSink:
         lease: The range; its end may be lowered meanwhile.
 
     Attributes:
-        taken: Bytes taken so far, to see whether a connection is alive.
-        buffered: Those of them that are not in the part file yet.
+        buffered: Bytes taken that are not put into the part file yet.
     """
 
-    __slots__ = ("_bucket", "_buffer", "_intake", "_lease", "_run", "buffered", "taken")
+    __slots__ = ("_bucket", "_buffer", "_intake", "_lease", "_run", "buffered")
 
     def __init__(self, intake: Intake, lease: Lease) -> None:
-        self.taken = 0
         self.buffered = 0
         self._intake = intake
         self._lease = lease
@@ -114,28 +145,39 @@ class LeaseSink:
         self._buffer: memoryview | None = None
         self._run = Run(lease.position)
 
+    @property
+    def taken(self) -> int:
+        """Bytes taken so far, to see whether a connection is alive."""
+        return self._lease.position - self._lease.start + self.buffered
+
     def write(self, data: bytes) -> Taken:
         """Take the next bytes of the range; those beyond its end are dropped."""
-        lease, at = self._lease, self.buffered
+        lease, buffer, at = self._lease, self._buffer, self.buffered
+        end = at + len(data)
+        # Nearly always: fits into the buffer, is not the last, no limit. This runs for every 16 KB.
+        if (
+            buffer is not None
+            and end < BLOCK_BYTES
+            and lease.position + end < lease.end
+            and self._bucket.rate is None
+        ):
+            buffer[at:end] = data
+            self.buffered = end
+            return _ALL
+        return self._write_slowly(data, lease.end - lease.position - at)
+
+    def _write_slowly(self, data: bytes, room: int) -> Taken:
         count = len(data)
-        room = lease.end - lease.position - at
         beyond = count > room
         if beyond:
             if room <= 0:
                 return _STOP
             data, count = data[:room], room
-        if self._bucket.rate is not None and not self._bucket.take(count):
+        if self.buffered + count >= BLOCK_BYTES and not self._intake.has_room():
             return _LATER
-        self.taken += count
-        end = at + count
-        buffer = self._buffer
-        if buffer is None or end > BLOCK_BYTES:
-            if not self._gather(data):
-                return _STOP
-        else:
-            buffer[at:end] = data
-            self.buffered = end
-        if count == room and not self.flush():
+        if not self._bucket.take(count):
+            return _LATER
+        if not self._gather(data) or (count == room and not self.flush()):
             return _STOP
         return _STOP if beyond else _ALL
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wangp_downloader.errors import StorageError
 from wangp_downloader.transfer.blocks import BLOCK_BYTES, Block, BufferPool, Checksums, Run
 from wangp_downloader.transfer.checksums import crc32
 from wangp_downloader.transfer.follower import Follower
@@ -114,29 +116,92 @@ def _second_half_first(count: int) -> list[int]:
     return [*range(count // 2, count), *range(count // 2)]
 
 
+class _SlowDisk(PartFile):
+    """A part file whose writes wait until they may go on, and fail if told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.may_write = threading.Event()
+        self.error: OSError | None = None
+
+    def write(self, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+        assert self.may_write.wait(20)
+        if self.error is not None:
+            raise self.error
+        super().write(offset, chunks)
+
+
+@contextmanager
+def _follower(part: PartFile, content: bytes) -> Iterator[tuple[Follower, threading.Event]]:
+    done = threading.Event()
+    follower = Follower(part, len(content), hashlib.sha256(), [], lambda extent: None, done.set)
+    try:
+        yield follower, done
+    finally:
+        follower.stop()
+        part.close()
+
+
 @pytest.mark.parametrize("order", [_in_order, _second_half_first])
-def test_follower_hashes_from_memory_or_reads_back(tmp_path: Path, order: Callable[[int], list[int]]) -> None:
-    step, count = MIB // 2, 48
+def test_follower_writes_what_it_gets_and_hashes_it_in_file_order(
+    tmp_path: Path, order: Callable[[int], list[int]]
+) -> None:
+    step, count, pool = MIB // 2, 48, BufferPool()
     content = os.urandom(step * count)
-    path, done, pool = tmp_path / "f", threading.Event(), BufferPool()
-    path.write_bytes(content)
-    follower = Follower(path, len(content), hashlib.sha256(), [], lambda extent: None, done.set)
-    for number in order(count):
-        start = number * step
-        follower.offer(_block(Run(start), start, content[start : start + step], pool))
-    follower.advance(len(content))
-    assert done.wait(20)
-    follower.stop()
-    assert follower.hexdigest() == hashlib.sha256(content).hexdigest()
+    ledger = Ledger(len(content))
+    with _follower(PartFile(tmp_path / "f"), content) as (follower, done):
+        for number in order(count):
+            start = number * step
+            assert follower.put(_block(Run(start), start, content[start : start + step], pool))
+            ledger.here.add(start, start + step)
+            follower.advance(ledger.here.prefix_end())
+        assert done.wait(20)
+        assert follower.hexdigest() == hashlib.sha256(content).hexdigest()
+        assert (tmp_path / "f").read_bytes() == content
 
 
-def test_follower_does_not_need_the_file_for_what_it_got_in_order(tmp_path: Path) -> None:
-    path, done, pool = tmp_path / "f", threading.Event(), BufferPool()
-    path.write_bytes(b"")
-    follower = Follower(path, 6, hashlib.sha256(), [], lambda extent: None, done.set)
-    for start, data in ((0, b"abc"), (3, b"def")):
-        follower.offer(_block(Run(start), start, data, pool))
-    assert done.wait(20)
-    follower.stop()
-    assert follower.failure is None
-    assert follower.hexdigest() == hashlib.sha256(b"abcdef").hexdigest()
+def test_follower_has_no_room_while_the_disk_is_slow_and_refuses_what_comes_after_a_refusal(
+    tmp_path: Path,
+) -> None:
+    pool, part = BufferPool(), _SlowDisk(tmp_path / "f")
+    with _follower(part, bytes(1000)) as (follower, done):
+        for number in range(20):
+            if not follower.has_room():
+                break
+            assert follower.put(_block(Run(number), number, b"x", pool))
+        assert 0 < number < 20
+        part.error = OSError(errno.ENOSPC, "No space left on device")
+        part.may_write.set()
+        with pytest.raises(StorageError, match="disk full"):
+            follower.wait_written(follower.taken)
+        assert done.wait(20)
+        assert follower.has_room()
+        assert not follower.put(_block(Run(0), 0, b"x", pool))
+
+
+def test_follower_writes_what_was_put_before_it_stops(tmp_path: Path) -> None:
+    pool, part = BufferPool(), _SlowDisk(tmp_path / "f")
+    with _follower(part, bytes(1000)) as (follower, _):
+        for number in range(4):
+            follower.put(_block(Run(number), number, b"%d" % number, pool))
+        part.may_write.set()
+        follower.wait_written(2)
+        follower.stop()
+        assert (tmp_path / "f").read_bytes() == b"0123"
+
+
+def test_a_sink_takes_nothing_more_while_the_disk_is_slow(tmp_path: Path) -> None:
+    size, part = 40 * BLOCK_BYTES, _SlowDisk(tmp_path / "f")
+    with _follower(part, bytes(size)) as (follower, _):
+        intake = Intake(part, Ledger(size), TokenBucket(None), lambda count: None, BufferPool())
+        intake.writer = follower
+        lease = intake.ledger.lease(size)
+        assert lease is not None
+        sink = LeaseSink(intake, lease)
+        answers = [sink.write(bytes(BLOCK_BYTES)) for _ in range(40)]
+        assert answers[0] is Taken.ALL
+        assert answers[-1] is Taken.LATER
+        assert sink.taken == answers.count(Taken.ALL) * BLOCK_BYTES < size
+        part.may_write.set()
+        follower.wait_written(follower.taken)
+        assert sink.write(bytes(BLOCK_BYTES)) is Taken.ALL

@@ -79,8 +79,10 @@ def test_lock_excludes_and_is_removed(tmp_path: Path) -> None:
 def _follow(path: Path, claimed: list[Extent]) -> tuple[Follower, list[Extent]]:
     lost: list[Extent] = []
     size = path.stat().st_size
-    follower = Follower(path, size, hashlib.sha256(), claimed, lost.append, lambda: None)
+    part = PartFile(path)
+    follower = Follower(part, size, hashlib.sha256(), claimed, lost.append, lambda: None)
     follower.drain()
+    part.close()
     return follower, lost
 
 
