@@ -7,8 +7,8 @@ from pathlib import Path
 
 from wangp_downloader.library.stores.base import Store, StoreKind
 from wangp_downloader.library.stores.detect import StoreSpec, detect_stores, open_store
+from wangp_downloader.places import Surroundings
 from wangp_downloader.settings import Settings
-from wangp_downloader.settings.load import Surroundings
 
 _PREFERENCE = tuple(
     StoreKind(name) for name in ("hub", "folder", "hf-cache", "comfyui", "invokeai", "wan2gp")

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from textual.pilot import Pilot
 
 from tests.tui.fake_engine import FREE, FakeEngine
 from wangp_downloader.tui.app import DownloaderApp
+from wangp_downloader.tui.plan_cache import load_plan
 from wangp_downloader.tui.screens.main import MainScreen
 from wangp_downloader.tui.wiring import Wiring
 
@@ -144,4 +146,5 @@ def make_wiring(engine: FakeEngine, folder: Path, **changes: Any) -> Wiring:
         "clock": lambda: 1_750_000_000.0,
         "free_bytes": lambda _: FREE,
     }
-    return Wiring(**(defaults | changes))
+    wiring = Wiring(**(defaults | changes))
+    return replace(wiring, last=load_plan(wiring.plan_path, wiring.mark()))

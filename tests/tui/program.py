@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tests.tui.fake_engine import FakeEngine
 from wangp_downloader.tui import Wiring, run
+from wangp_downloader.tui.plan_cache import load_plan
 
 
 def main() -> int:
@@ -19,7 +21,8 @@ def main() -> int:
             raise_later(engine)
         return engine
 
-    return run(Wiring(open_engine, Path(sys.argv[1]) / "ui.json"))
+    wiring = Wiring(open_engine, Path(sys.argv[1]) / "ui.json")
+    return run(replace(wiring, last=load_plan(wiring.plan_path, wiring.mark())))
 
 
 def raise_later(engine: FakeEngine) -> None:

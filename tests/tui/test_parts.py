@@ -12,8 +12,9 @@ from rich.cells import cell_len
 
 from tests.tui.fake_engine import FakeEngine
 from wangp_downloader.cancel import CancelToken
+from wangp_downloader.places import Surroundings
 from wangp_downloader.planner import Request
-from wangp_downloader.settings.load import Surroundings, load_settings
+from wangp_downloader.settings.load import load_settings
 from wangp_downloader.tui import limits
 from wangp_downloader.tui.columns import GAP, bar, crop_end, crop_middle, fit, graph, pad
 from wangp_downloader.tui.config_form import ConfigForm

@@ -66,7 +66,7 @@ CASES: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
 def test_screen(snap_compare: Callable[..., bool], tmp_path: Path, case: str, size: str) -> None:
     keys, options = CASES[case]
     engine = FakeEngine.of(60, **options.get("engine", {}))
-    wiring = {"setup": FakeSetup(), "demo": lambda: engine}
+    wiring = {"open_setup": FakeSetup, "open_demo": lambda: engine}
     wiring |= {key: value for key, value in options.items() if key != "engine"}
     app = DownloaderApp(make_wiring(engine, tmp_path, **wiring))
     assert snap_compare(app, terminal_size=SIZES[size], run_before=script(app, engine, keys))

@@ -32,7 +32,7 @@ async def form(screen: Screen) -> SetupScreen:
 
 async def test_the_first_run_is_checked_while_one_types_saved_and_goes_on(open_app: Open) -> None:
     setup = FakeSetup()
-    async with open_app(settle=False, setup=setup, open_engine=FirstRun(setup)) as screen:
+    async with open_app(settle=False, open_setup=lambda: setup, open_engine=FirstRun(setup)) as screen:
         page = await form(screen)
         assert "InvokeAI" in str(page.query_one("#setup-found", Static).render())
         assert page.query_one("#save", Button).disabled
@@ -52,17 +52,21 @@ async def test_the_first_run_is_checked_while_one_types_saved_and_goes_on(open_a
 async def test_the_first_run_can_try_the_demo(open_app: Open) -> None:
     setup = FakeSetup()
     demo = FakeEngine.of(30)
-    async with open_app(settle=False, setup=setup, open_engine=FirstRun(setup), demo=lambda: demo) as screen:
+    async with open_app(
+        settle=False, open_setup=lambda: setup, open_engine=FirstRun(setup), open_demo=lambda: demo
+    ) as screen:
         page = await form(screen)
         page.query_one("#demo", Button).press()
         await screen.settle()
         assert demo.calls
         assert screen.app.screen is screen.main
+        # The next start is not to begin with the demo's files.
+        assert not screen.app.wiring.plan_path.exists()
 
 
 async def test_leaving_the_first_run_leaves_the_program(open_app: Open) -> None:
     setup = FakeSetup()
-    async with open_app(settle=False, setup=setup, open_engine=FirstRun(setup)) as screen:
+    async with open_app(settle=False, open_setup=lambda: setup, open_engine=FirstRun(setup)) as screen:
         await form(screen)
         await screen.press("escape")
         await screen.until(lambda: screen.app.return_code == 0, "the end")
@@ -70,7 +74,7 @@ async def test_leaving_the_first_run_leaves_the_program(open_app: Open) -> None:
 
 async def test_later_the_same_form_has_every_setting_and_loads_anew(open_app: Open) -> None:
     setup = FakeSetup()
-    async with open_app(setup=setup) as screen:
+    async with open_app(open_setup=lambda: setup) as screen:
         await screen.press(",")
         page = await form(screen)
         assert page.query("#field-link")
@@ -88,7 +92,7 @@ async def test_later_the_same_form_has_every_setting_and_loads_anew(open_app: Op
 
 async def test_a_file_that_can_not_be_written_is_said_in_the_form(open_app: Open) -> None:
     setup = FakeSetup(refuse=True)
-    async with open_app(setup=setup) as screen:
+    async with open_app(open_setup=lambda: setup) as screen:
         await screen.press(",")
         page = await form(screen)
         page.query_one("#field-wan2gp_directory", Input).value = "/srv/other"

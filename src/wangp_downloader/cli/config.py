@@ -98,7 +98,7 @@ def init(shared: Shared, force: bool, as_json: bool) -> int:
 @with_shared
 def set_value(shared: Shared, key: str, value: str, as_json: bool) -> int:
     """Set KEY to VALUE in the configuration file; its comments stay. An empty VALUE removes the key."""
-    from wangp_downloader.settings.load import Surroundings, config_path
+    from wangp_downloader.places import Surroundings, config_path
     from wangp_downloader.settings.write import plain, set_key
 
     file = config_path(Surroundings.of_process(), shared.config_file)

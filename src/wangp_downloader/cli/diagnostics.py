@@ -111,7 +111,7 @@ def _print_failure(failure: DownloaderError) -> None:
 
 
 def _unexpected(error: Exception) -> str:
-    from wangp_downloader.settings.load import Surroundings, state_folder
+    from wangp_downloader.places import Surroundings, state_folder
 
     what = f"unexpected {type(error).__name__}: {str(error)[:300]}"
     log = Path(state_folder(Surroundings.of_process())) / "crash.log"

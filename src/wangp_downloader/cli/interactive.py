@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wangp_downloader.cli.shared import Shared, load
 from wangp_downloader.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
+    from wangp_downloader.places import Surroundings
     from wangp_downloader.session import Session
     from wangp_downloader.settings import LoadedSettings
+    from wangp_downloader.tui.config_form import ConfigForm
 
 
 def open_tui(shared: Shared) -> int:
@@ -26,21 +29,33 @@ def open_tui(shared: Shared) -> int:
             "the interactive program needs a terminal",
             hint="on a headless machine use: wangp-dl list, wangp-dl plan, wangp-dl download",
         )
-    from wangp_downloader.settings.load import Surroundings
+    from wangp_downloader.places import Surroundings, settings_mark, state_folder
     from wangp_downloader.tui import Wiring, run
+    from wangp_downloader.tui.plan_cache import load_plan
+
+    around = Surroundings.of_process()
+
+    def mark() -> str:
+        return settings_mark(shared.values, shared.config_file, around, offline=shared.offline)
+
+    wiring = Wiring(
+        open_engine=lambda: _open_engine(shared),
+        state_path=state_folder(around) / "ui.json",
+        open_setup=lambda: _open_setup(shared, around),
+        open_demo=_open_demo,
+        mark=mark,
+    )
+    last = load_plan(wiring.plan_path, mark())
+    if last is None:
+        # A typo in the file is said here, in the plain terminal, with its name and line.
+        load(shared, first_run=False)
+    return run(replace(wiring, last=last))
+
+
+def _open_setup(shared: Shared, around: Surroundings) -> ConfigForm:
     from wangp_downloader.tui.config_form import ConfigForm
 
-    # A typo in the file is said here, in the plain terminal, with its name and line.
-    loaded = load(shared, first_run=False)
-    return run(
-        Wiring(
-            open_engine=lambda: _open_engine(shared),
-            state_path=loaded.state_dir / "ui.json",
-            setup=ConfigForm(lambda: load(shared, first_run=False), Surroundings.of_process(), _has_token),
-            demo=_open_demo,
-            scope=str(loaded.settings.wan2gp_directory),
-        )
-    )
+    return ConfigForm(lambda: load(shared, first_run=False), around, _has_token)
 
 
 def _open_engine(shared: Shared) -> Session:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from wangp_downloader.demo.hub import LoopbackHub
 from wangp_downloader.demo.hub_content import Generated
+from wangp_downloader.places import Surroundings
 from wangp_downloader.settings import LoadedSettings, load_settings
-from wangp_downloader.settings.load import Surroundings
 from wangp_downloader.units import MIB
 
 _REPO = "demo/Wan2.2"

@@ -5,7 +5,7 @@ wrong value is an error that names the file, the key and what was expected.
 """
 
 from wangp_downloader.settings.keys import KEYS, Key, Settings, StoreSetting
-from wangp_downloader.settings.load import LoadedSettings, Origin, config_path, load_settings
+from wangp_downloader.settings.load import LoadedSettings, Origin, load_settings
 
 __all__ = [
     "KEYS",
@@ -14,6 +14,5 @@ __all__ = [
     "Origin",
     "Settings",
     "StoreSetting",
-    "config_path",
     "load_settings",
 ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,13 +11,12 @@ from typing import Any
 
 from wangp_downloader.errors import SettingsError
 from wangp_downloader.paths import shorten
+from wangp_downloader.places import Surroundings, config_path, old_config_path, state_folder
 from wangp_downloader.reading import read_small
 from wangp_downloader.settings.detect import detect
 from wangp_downloader.settings.keys import KEYS, Key, Settings
 
-APP_NAME = "wangp-downloader"
 MAX_CONFIG_BYTES = 1024 * 1024
-_PLATFORM: str = sys.platform
 
 
 class Origin(StrEnum):
@@ -30,20 +27,6 @@ class Origin(StrEnum):
     FILE = "file"
     DETECTED = "detected"
     DEFAULT = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What settings are read from, besides the command line; a value so that tests can make one."""
-
-    home: Path
-    here: Path
-    environ: Mapping[str, str]
-
-    @classmethod
-    def of_process(cls) -> Surroundings:
-        """Return this process's own."""
-        return cls(Path.home(), Path.cwd(), os.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,37 +58,6 @@ class LoadedSettings:
     notes: tuple[str, ...] = ()
 
 
-def config_path(around: Surroundings, explicit: Path | None = None) -> Path:
-    """Return the configuration file: the explicit one, ``./config.yaml`` if there is one, else the user's."""
-    if explicit is not None:
-        return around.here / explicit.expanduser()
-    local = around.here / "config.yaml"
-    if local.is_file() or (around.here / "config.json").is_file():
-        return local
-    return _user_folder("config", around) / "config.yaml"
-
-
-def state_folder(around: Surroundings) -> Path:
-    """Return our own folder: ``WANGP_STATE_DIR``, else the platform's place for state."""
-    explicit = around.environ.get("WANGP_STATE_DIR")
-    return around.here / Path(explicit).expanduser() if explicit else _user_folder("state", around)
-
-
-def _user_folder(kind: str, around: Surroundings) -> Path:
-    # On Linux the two XDG variables are all there is to it: platformdirs is only asked elsewhere.
-    if _PLATFORM.startswith("linux"):
-        variable, default = {
-            "config": ("XDG_CONFIG_HOME", ".config"),
-            "state": ("XDG_STATE_HOME", ".local/state"),
-        }[kind]
-        base = around.environ.get(variable, "")
-        return (Path(base) if Path(base).is_absolute() else around.home / default) / APP_NAME
-    import platformdirs  # noqa: PLC0415
-
-    find = platformdirs.user_config_path if kind == "config" else platformdirs.user_state_path
-    return find(APP_NAME, appauthor=False)
-
-
 def load_settings(
     command_line: Mapping[str, Any] | None = None,
     *,
@@ -126,7 +78,7 @@ def load_settings(
     """
     around = around or Surroundings.of_process()
     path = config_path(around, config_file)
-    old = None if path.is_file() else _old_file(path, around)
+    old = None if path.is_file() else old_config_path(path, around)
     from_file, notes = _file_values(path, old)
     detected = detect(around.home, around.here, around.environ).values
     layers = [
@@ -210,13 +162,6 @@ def parse_value(key: Key, value: Any, base: Path, where: str) -> Any:
             f"{where}: expected {key.expected}, found {shorten(repr(value))}",
             hint=f"for example: {key.name}: {key.example}",
         ) from error
-
-
-def _old_file(path: Path, around: Surroundings) -> Path | None:
-    for candidate in (path.with_name("config.json"), around.here / "config.json"):
-        if candidate.is_file():
-            return candidate
-    return None
 
 
 def _file_values(path: Path, old: Path | None) -> tuple[dict[str, Any], list[str]]:

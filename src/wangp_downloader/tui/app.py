@@ -30,7 +30,7 @@ from wangp_downloader.tui.backend import Backend
 from wangp_downloader.tui.commands import COMMANDS
 from wangp_downloader.tui.desk import Desk, Question
 from wangp_downloader.tui.messages import PlanArrived
-from wangp_downloader.tui.plan_cache import load_plan, save_plan
+from wangp_downloader.tui.plan_cache import save_plan
 from wangp_downloader.tui.screens.main import TALL_CELLS, WIDE_CELLS, MainScreen
 from wangp_downloader.tui.state import UiState, load_state, save_state
 from wangp_downloader.tui.widgets.filter import FilterInput
@@ -78,6 +78,7 @@ class DownloaderApp(App[None]):
         self._saves = 0
         self._quitting = False
         self._frozen = False
+        self._in_demo = False
 
     @cached_property
     def mailbox(self) -> Mailbox:
@@ -88,9 +89,9 @@ class DownloaderApp(App[None]):
 
     def _make_desk(self, front: MainScreen) -> Desk:
         desk = Desk(front, self.backend, lambda: self.mailbox, self.state, self.wiring.clock)
-        cached = load_plan(self.wiring.plan_path, self.wiring.scope)
-        if cached is not None:
-            desk.preload(cached.plan, cached.models)
+        last = self.wiring.last
+        if last is not None:
+            desk.preload(last.plan, last.models)
         return desk
 
     # Life
@@ -171,9 +172,9 @@ class DownloaderApp(App[None]):
 
     def keep_plan(self, message: PlanArrived) -> None:
         """Keep a plan for the first frame of the next start."""
-        path, scope = self.wiring.plan_path, self.wiring.scope
-        arguments = (path, scope, message.plan, message.models)
-        threading.Thread(target=save_plan, args=arguments, name="save-plan", daemon=True).start()
+        if not self._in_demo:
+            arguments = (self.wiring.plan_path, self.wiring.mark(), message.plan, message.models)
+            threading.Thread(target=save_plan, args=arguments, name="save-plan", daemon=True).start()
         if self.wiring.hard_exit and not self._frozen:
             # The rows stay: a collection that walks all of them would be seen as a slow keystroke.
             self._frozen = True
@@ -206,22 +207,25 @@ class DownloaderApp(App[None]):
         """Show the settings form; with ``error`` it is the first-run form."""
         from wangp_downloader.tui.screens.setup import SetupScreen  # noqa: PLC0415 - start-up
 
-        setup = self.wiring.setup
-        if setup is None:
+        if self.wiring.open_setup is None:
             if error is None:
                 self.main.say("settings can not be changed here: wangp-dl config set KEY VALUE")
         elif self.main.desk.active:
             self.main.say("not now: wait until the downloads are done")
         else:
-            demo = self.wiring.demo is not None
-            self.push_screen(SetupScreen(setup, error, with_demo=demo), self._settings_done)
+            demo = self.wiring.open_demo is not None
+            self.push_screen(
+                SetupScreen(self.wiring.open_setup(), error, with_demo=demo), self._settings_done
+            )
 
     def _settings_done(self, answer: str | None) -> None:
-        if answer == "demo" and self.wiring.demo is not None:
-            self.main.restart(self.wiring.demo, "opening the demo")
+        if answer == "demo" and self.wiring.open_demo is not None:
+            self._in_demo = True
+            self.main.restart(self.wiring.open_demo, "opening the demo")
         elif answer == "quit":
             self.run_worker(self.shut_down(0), exit_on_error=False)
         elif answer:
+            self._in_demo = False
             self.main.restart(self.wiring.open_engine, f"saved {answer}")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from wangp_downloader.errors import DownloaderError, SettingsError
+from wangp_downloader.places import Surroundings
 from wangp_downloader.settings import KEYS, LoadedSettings
 from wangp_downloader.settings.detect import detect, is_wan2gp
-from wangp_downloader.settings.load import Surroundings, parse_value
+from wangp_downloader.settings.load import parse_value
 from wangp_downloader.settings.write import plain, set_key, write_settings
 from wangp_downloader.tui.engine import Finding, SetupField
 

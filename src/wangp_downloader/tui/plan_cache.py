@@ -20,7 +20,7 @@ from wangp_downloader.files import Plan
 if TYPE_CHECKING:
     from wangp_downloader.tui.engine import ModelInfo
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +39,32 @@ class CachedPlan:
 
     Attributes:
         version: Form of the file.
-        scope: Which configuration it belongs to.
+        mark: Names the settings that it was made with.
         plan: The plan.
         models: All models.
     """
 
     version: int
-    scope: str
+    mark: str
     plan: Plan
     models: tuple[KnownModel, ...]
 
 
-def load_plan(path: Path, scope: str) -> CachedPlan | None:
-    """Return the last plan of the same configuration, or None where there is none that can be read."""
+def load_plan(path: Path, mark: str) -> CachedPlan | None:
+    """Return the last plan made with the same settings, or None where there is none that can be read."""
     try:
         cached = msgspec.msgpack.decode(path.read_bytes(), type=CachedPlan)
     except (OSError, msgspec.MsgspecError):
         return None
-    return cached if cached.version == VERSION and cached.scope == scope else None
+    return cached if cached.version == VERSION and cached.mark == mark else None
 
 
-def save_plan(path: Path, scope: str, plan: Plan, models: Sequence[ModelInfo]) -> None:
+def save_plan(path: Path, mark: str, plan: Plan, models: Sequence[ModelInfo]) -> None:
     """Write the file whole or not at all; a disk that refuses only costs the quick start."""
     import tempfile  # noqa: PLC0415 - start-up
 
     known = tuple(KnownModel(model.id, model.name, model.family, model.certain) for model in models)
-    data = msgspec.msgpack.encode(CachedPlan(VERSION, scope, plan, known))
+    data = msgspec.msgpack.encode(CachedPlan(VERSION, mark, plan, known))
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wangp_downloader.tui.engine import Engine, Setup
+    from wangp_downloader.tui.plan_cache import CachedPlan
 
 
 def free_bytes(folder: str) -> int | None:
@@ -31,9 +32,10 @@ class Wiring:
     Attributes:
         open_engine: Opens the session; called in a thread, also again after the settings changed.
         state_path: ``ui.json``.
-        setup: The settings form's model, or None if there is no form.
-        demo: Opens a session of the demo, or None if there is no demo.
-        scope: Names the configuration, so that one does not show another's last plan.
+        open_setup: Makes the settings form's model, or None if there is no form.
+        open_demo: Opens a session of the demo, or None if there is no demo.
+        mark: Names the settings, so that the last plan is not shown after they changed.
+        last: The last plan, to be shown until there is a new one, or None.
         hard_exit: True in a real terminal: signals are handled and the process ends for sure.
         clock: Seconds since the epoch.
         free_bytes: Free bytes on the disk of a folder; blocks, called in a thread.
@@ -41,9 +43,10 @@ class Wiring:
 
     open_engine: Callable[[], Engine]
     state_path: Path
-    setup: Setup | None = None
-    demo: Callable[[], Engine] | None = None
-    scope: str = ""
+    open_setup: Callable[[], Setup] | None = None
+    open_demo: Callable[[], Engine] | None = None
+    mark: Callable[[], str] = str
+    last: CachedPlan | None = None
     hard_exit: bool = False
     clock: Callable[[], float] = time.time
     free_bytes: Callable[[str], int | None] = free_bytes

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wangp_downloader.errors import SettingsError
+from wangp_downloader.places import Surroundings
 from wangp_downloader.settings import KEYS, LoadedSettings, Origin, Settings, StoreSetting, load_settings
-from wangp_downloader.settings.load import Surroundings
 from wangp_downloader.settings.write import set_key, write_first
 
 
