@@ -120,6 +120,14 @@ class FileRetrying(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FileWaiting(Event):
+    """The next attempt after a failure starts in ``wait_s`` seconds; told once a second."""
+
+    key: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class FilePaused(Event):
     """A transfer was paused by the user; it keeps its part."""
 

@@ -102,6 +102,16 @@ def redact_url(url: str) -> str:
     return shorten(urlunsplit((parts.scheme, host, parts.path, "", "")), 300)
 
 
+_ADDRESS = re.compile(r"(?:https?|file)://\S+?[:,]?(?=\s|$)\s*")
+
+
+def without_address(message: str, name: str = "") -> str:
+    """Return an error message without the URLs in it and the file's name before it, for places with little room."""
+    for start in (f"{name} ", f"{name}: ") if name else ():
+        message = message.removeprefix(start)
+    return _ADDRESS.sub("", message) or message
+
+
 def url_basename(url: str) -> str:
     """Return what ``os.path.basename`` gives for a URL: all after the last slash, query included.
 

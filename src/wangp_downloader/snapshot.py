@@ -7,7 +7,7 @@ which events from the engine's threads wait to be folded. Knows no clock, no ter
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -22,6 +22,7 @@ from wangp_downloader.events import (
     FileRetrying,
     FileStarted,
     FileVerifying,
+    FileWaiting,
     HashProgress,
     Level,
     MetadataProgress,
@@ -106,19 +107,32 @@ class Totals:
 
     Attributes:
         files: Files of the run.
-        finished: Those that ended well.
+        downloaded: Those that came over the network.
+        linked: Those that were linked.
+        kept: Those that were in place already.
         failed: Those that failed.
         size: Bytes of all files whose size is known.
         done: Bytes of them that are here.
+        fetched: Bytes that came over the network, those of files that have not ended included.
+        linked_bytes: Bytes of the linked files.
         bytes_per_s: Speed of all transfers together.
     """
 
     files: int = 0
-    finished: int = 0
+    downloaded: int = 0
+    linked: int = 0
+    kept: int = 0
     failed: int = 0
     size: int = 0
     done: int = 0
+    fetched: int = 0
+    linked_bytes: int = 0
     bytes_per_s: float = 0.0
+
+    @property
+    def finished(self) -> int:
+        """Files that ended well."""
+        return self.downloaded + self.linked + self.kept
 
     @property
     def fraction(self) -> float:
@@ -155,14 +169,18 @@ class Snapshot:
     def totals(self) -> Totals:
         """The sums over all transfers."""
         transfers = self.transfers.values()
-        failed = sum(transfer.outcome is Outcome.FAILED for transfer in transfers)
-        ended = sum(transfer.phase is Phase.FINISHED for transfer in transfers)
+        outcomes = Counter(transfer.outcome for transfer in transfers)
+        here = (Outcome.LINKED, Outcome.KEPT)
         return Totals(
             files=len(transfers),
-            finished=ended - failed,
-            failed=failed,
+            downloaded=outcomes[Outcome.DOWNLOADED],
+            linked=outcomes[Outcome.LINKED],
+            kept=outcomes[Outcome.KEPT],
+            failed=outcomes[Outcome.FAILED],
             size=sum(transfer.size or 0 for transfer in transfers),
             done=sum(transfer.done for transfer in transfers if transfer.size),
+            fetched=sum(each.done - each.resumed_from for each in transfers if each.outcome not in here),
+            linked_bytes=sum(each.size or 0 for each in transfers if each.outcome is Outcome.LINKED),
             bytes_per_s=sum(transfer.bytes_per_s for transfer in transfers),
         )
 
@@ -270,6 +288,10 @@ def _on_retrying(draft: _Draft, event: FileRetrying) -> None:
     )
 
 
+def _on_waiting(draft: _Draft, event: FileWaiting) -> None:
+    draft.change(event.key, phase=Phase.RETRYING, wait_s=event.wait_s)
+
+
 def _on_paused(draft: _Draft, event: FilePaused) -> None:
     draft.change(event.key, phase=Phase.PAUSED)
 
@@ -298,7 +320,8 @@ def _ending(event: FileFinished) -> str:
             return f"{name}: downloaded{', verified' if event.verified else ', not verified'}"
         case Outcome.FAILED:
             hint = f" · {event.hint}" if event.hint else ""
-            return f"{name}: failed: {event.error or 'no reason given'}{hint}"
+            reason = (event.error or "no reason given").removeprefix(f"{name} ").removeprefix(f"{name}: ")
+            return f"{name}: failed: {reason}{hint}"
         case Outcome.SKIPPED:
             return f"{name}: skipped{f': {event.error}' if event.error else ''}"
         case _:
@@ -337,6 +360,7 @@ _HANDLERS: Mapping[type[Event], Callable[[_Draft, Any], None]] = {
     FileProgress: _on_progress,
     FileVerifying: _on_verifying,
     FileRetrying: _on_retrying,
+    FileWaiting: _on_waiting,
     FilePaused: _on_paused,
     FileFinished: _on_finished,
     HashProgress: _on_hashing,

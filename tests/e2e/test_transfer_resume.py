@@ -19,7 +19,16 @@ from wangp_downloader.demo import faults
 from wangp_downloader.demo.faults import Match
 from wangp_downloader.demo.hub import Generated, LoopbackHub
 from wangp_downloader.errors import CancelledError, IntegrityError
-from wangp_downloader.events import Event, FileFinished, FilePaused, FileProgress, FileStarted, Notice
+from wangp_downloader.events import (
+    Event,
+    FileFinished,
+    FilePaused,
+    FileProgress,
+    FileStarted,
+    FileWaiting,
+    Level,
+    Notice,
+)
 from wangp_downloader.files import Digest, DigestKind, Outcome
 from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
 
@@ -303,6 +312,38 @@ def test_pause_and_resume(world: World) -> None:
     assert result.verified
     assert result.bytes_fetched == SIZE
     assert sum(isinstance(event, FilePaused) for event in world.events) == 1
+
+
+def test_nothing_is_said_of_a_paused_file_until_it_goes_on(world: World) -> None:
+    world.hub.shape(total_bytes_per_s=40e6)
+    engine, resumed = TransferEngine(QUICK), threading.Event()
+
+    def resume() -> None:
+        resumed.set()
+        engine.resume()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, FilePaused):
+            threading.Timer(0.5, resume).start()
+        elif isinstance(event, FileProgress) and not resumed.is_set():
+            if any(isinstance(each, FilePaused) for each in world.events):
+                world.events.append(Notice(Level.ERROR, "spoke while paused"))
+            engine.pause()
+        world.events.append(event)
+
+    [result] = engine.run([world.request()], cancel=CancelToken(), emit=watch)
+    assert result.verified
+    assert not any(isinstance(event, Notice) for event in world.events)
+
+
+def test_a_wait_is_counted_down(world: World) -> None:
+    world.hub.shape(total_bytes_per_s=40e6)
+    world.hub.faults.add(faults.rate_limited(2, Match(listener="hub", path="/resolve/")))
+    [result] = TransferEngine(QUICK).run([world.request()], cancel=CancelToken(), emit=world.events.append)
+    assert result.verified
+    waits = [event.wait_s for event in world.events if isinstance(event, FileWaiting)]
+    assert waits == sorted(waits, reverse=True)
+    assert waits
 
 
 def test_cancel_one_of_two(world: World) -> None:

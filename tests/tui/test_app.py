@@ -287,7 +287,7 @@ async def test_d_fetches_the_selection_and_unselects_what_arrived(open_app: Open
         assert screen.selected == []
         for name in (HIGH, LOW, "t2v_2_2_vae.safetensors"):
             assert screen.row(name).status is Status.DONE
-        assert "all done: 3 files done" in screen.status
+        assert "all done: 1 linked (5.00 GB saved), 2 downloaded (17.0 GB)" in screen.status
 
 
 async def test_d_without_a_selection_does_nothing(open_app: Open) -> None:
@@ -376,7 +376,7 @@ async def test_the_downloads_pane_shows_bars_and_totals(open_app: Open) -> None:
         pane = screen.main.query_one("#downloads", DownloadsPane)
         await screen.until(lambda: "running" in pane.text and "37%" in pane.text, "the totals")
         text = pane.text
-        for words in ("0 of 2 files", "85.8 MB/s", "ETA", "limit none", "free 310 GB", "4 conns"):
+        for words in ("0 of 2 files", "85.8 MB/s", "ETA", "limit none", "free 310 GB", "42.9 MB/s"):
             assert words in text
 
 

@@ -99,6 +99,29 @@ def test_totals_count_what_is_known() -> None:
     assert totals.fraction == 0.5
     assert totals.eta_s == pytest.approx(100 / 15)
     assert Snapshot().totals.fraction == 0.0
+
+
+def test_totals_say_what_came_over_the_network_and_count_nothing_as_done_that_was_stopped() -> None:
+    snapshot = fold(
+        Snapshot(),
+        [
+            FileStarted("a", 100, 40),
+            FileFinished("a", Outcome.DOWNLOADED, verified=True),
+            FileQueued("b", 50),
+            FileFinished("b", Outcome.LINKED),
+            FileQueued("c", 70),
+            FileFinished("c", Outcome.KEPT),
+            FileStarted("d", 100, 0),
+            FileProgress("d", 30, 10.0),
+            FileFinished("d", Outcome.SKIPPED, "stopped by the user"),
+        ],
+    )
+    totals = snapshot.totals
+    assert (totals.downloaded, totals.linked, totals.kept, totals.finished) == (1, 1, 1, 3)
+    assert (totals.fetched, totals.linked_bytes) == (90, 50)
+
+
+def test_nothing_has_no_eta() -> None:
     assert Snapshot().totals.eta_s is None
 
 

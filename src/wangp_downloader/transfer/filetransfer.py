@@ -327,12 +327,21 @@ class FileTransfer:
         if books.intake.failure is not None:
             self.fail(books.intake.failure)
         books.follow()
-        if books.ledger.complete and books.hashing:
-            self.report.verifying(books.hashed, books.size or 0, now)
-        else:
-            self.report.progress(books.ledger.here.total, len(self.fetches), now)
+        self._tell(books, now)
         self._maybe_check()
         self._step()
+
+    def _tell(self, books: Books, now: float) -> None:
+        if books.ledger.complete and books.hashing:
+            self.report.verifying(books.hashed, books.size or 0, now)
+        elif self.fetches or books.ledger.complete:
+            self.report.progress(books.ledger.here.total, len(self.fetches), now)
+        elif self.paused:
+            self.report.resting(now)
+        elif now < self.not_before:
+            self.report.resting(now, self.not_before - now)
+        else:
+            self.report.progress(books.ledger.here.total, 0, now)
 
     def pulse(self, now: float) -> None:
         """Make what has arrived safe, if that is due; called in every turn of the loop."""

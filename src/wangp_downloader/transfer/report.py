@@ -11,6 +11,7 @@ from wangp_downloader.events import (
     FileRetrying,
     FileStarted,
     FileVerifying,
+    FileWaiting,
     Level,
     Notice,
     ignore,
@@ -20,6 +21,7 @@ from wangp_downloader.transfer.request import TransferResult
 from wangp_downloader.transfer.speed import SpeedMeter
 
 _EVERY_S = 0.1
+_COUNTDOWN_S = 1.0
 
 
 class Report:
@@ -62,10 +64,20 @@ class Report:
 
     def paused(self) -> None:
         """Say that the file is paused."""
+        self._told = (-1, -1.0, -1)
         self._emit(FilePaused(self._key))
+
+    def resting(self, now: float, wait_s: float | None = None) -> None:
+        """Note that nothing is asked now; say once a second how long that takes, if it is known."""
+        self._meter.reset(now)
+        self._counted = self.fetched
+        if wait_s is not None and now - self._at >= _COUNTDOWN_S:
+            self._at = now
+            self._emit(FileWaiting(self._key, wait_s))
 
     def retrying(self, reason: str, wait_s: float) -> None:
         """Say that something failed and when the next attempt comes."""
+        self._told = (-1, -1.0, -1)
         self._emit(FileRetrying(self._key, reason, wait_s))
 
     def notice(self, text: str, level: Level = Level.WARNING) -> None:

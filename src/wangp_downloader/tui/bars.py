@@ -171,7 +171,10 @@ def keys(desk: Desk, *, filtering: bool, enabled: dict[str, bool]) -> Keys:
 def run_word(desk: Desk) -> str:
     """Return the run's state as the downloads pane shows it."""
     if desk.run is RunState.IDLE:
-        return "done" if not desk.quiet and desk.snapshot.transfers else "idle"
+        totals = None if desk.quiet else desk.snapshot.totals
+        if totals is None or not totals.files:
+            return "idle"
+        return "done" if totals.finished + totals.failed == totals.files else "stopped"
     return "paused" if desk.paused and desk.run is RunState.RUNNING else desk.run.value
 
 

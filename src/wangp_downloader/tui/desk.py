@@ -26,7 +26,7 @@ from wangp_downloader.units import KIB, format_size, format_speed, plural
 
 if TYPE_CHECKING:
     from wangp_downloader.events import Notice
-    from wangp_downloader.snapshot import Mailbox, Snapshot
+    from wangp_downloader.snapshot import Mailbox, Snapshot, Totals
     from wangp_downloader.tui.engine import ModelInfo
 
 INFO, WARNING, ERROR = "info", "warning", "error"
@@ -458,12 +458,28 @@ def _sentence(error: DownloaderError) -> str:
 
 def _summary(message: RunEnded, snapshot: Snapshot) -> tuple[str, str]:
     totals = snapshot.totals
-    fetched = sum(transfer.done - transfer.resumed_from for transfer in snapshot.transfers.values())
-    counts = f"{plural(totals.finished, 'file')} done, {format_size(fetched)} fetched"
-    if isinstance(message.error, CancelledError):
-        return f"stopped: {counts}; what arrived of the rest is kept", WARNING
-    if message.error is not None:
+    if message.error is not None and not isinstance(message.error, CancelledError):
         return _sentence(message.error), ERROR
+    words = ", ".join(_outcomes(totals))
+    if message.error is not None:
+        done = f"{totals.finished:,} of {plural(totals.files, 'file')} done"
+        failed = f", {totals.failed:,} failed" if totals.failed else ""
+        fetched = f", {format_size(totals.fetched)} fetched" if totals.fetched else ""
+        return f"stopped: {done}{failed}{fetched}; what arrived is kept", WARNING
     if totals.failed:
-        return f"{counts}, {totals.failed} failed: R tries again, L shows why", ERROR
-    return f"all done: {counts}", INFO
+        return f"{totals.failed:,} failed{f', {words}' if words else ''}: R tries again, L shows why", ERROR
+    cancelled = totals.files - totals.finished
+    if cancelled:
+        return f"{f'{words}, ' if words else ''}{cancelled:,} cancelled: what arrived is kept", INFO
+    return f"all done: {words or 'nothing to do'}", INFO
+
+
+def _outcomes(totals: Totals) -> list[str]:
+    words = []
+    if totals.linked:
+        words.append(f"{totals.linked:,} linked ({format_size(totals.linked_bytes)} saved)")
+    if totals.downloaded:
+        words.append(f"{totals.downloaded:,} downloaded ({format_size(totals.fetched)})")
+    if totals.kept:
+        words.append(f"{totals.kept:,} already there")
+    return words

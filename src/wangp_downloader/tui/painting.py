@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from wangp_downloader.files import Action
+from wangp_downloader.paths import without_address
 from wangp_downloader.tui.columns import Column, Part, bar, crop_end, crop_middle
 from wangp_downloader.tui.model import source_text
 from wangp_downloader.tui.models import ModelRow, Readiness
 from wangp_downloader.tui.rows import Row, Status
 from wangp_downloader.units import format_duration, format_size, format_speed
+
+if TYPE_CHECKING:
+    from wangp_downloader.snapshot import Transfer
 
 FILE_COLUMNS = (
     Column("mark", "✓", 1, 1, 1),
@@ -140,7 +145,14 @@ def _numbers(row: Row, width: int) -> str:
         return f" {row.status.word}"
     if width < _WIDE_STATUS:
         return f" {_short_duration(transfer.eta_s):>5}" if width >= _BAR_STATUS else ""
-    return f" {format_speed(transfer.bytes_per_s):>9} {_short_duration(transfer.eta_s):>6}"
+    return f" {speed_words(transfer)} {_short_duration(transfer.eta_s):>6}"
+
+
+def speed_words(transfer: Transfer) -> str:
+    """Return a transfer's speed in nine cells, or why it has none."""
+    if transfer.bytes_per_s > 0:
+        return f"{format_speed(transfer.bytes_per_s):>9}"
+    return "  stalled" if transfer.connections else "  waiting"
 
 
 def _short_duration(seconds: float | None) -> str:
@@ -151,9 +163,10 @@ def _status_words(row: Row) -> str:
     transfer, file = row.transfer, row.file
     match row.status:
         case Status.FAILED:
-            return f"failed: {transfer.problem if transfer and transfer.problem else 'no reason given'}"
+            problem = transfer.problem if transfer is not None else None
+            return f"failed: {without_address(problem or 'no reason given', row.name)}"
         case Status.RETRYING if transfer is not None:
-            return f"retrying in {transfer.wait_s:.0f} s: {transfer.problem or ''}"
+            return f"again in {transfer.wait_s:.0f} s: {without_address(transfer.problem or '', row.name)}"
         case Status.LINKABLE if file.source is not None:
             return f"linkable: {file.source.store}"
         case Status.BLOCKED | Status.CONFLICT:

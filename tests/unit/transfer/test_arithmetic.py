@@ -124,9 +124,15 @@ def test_speed_is_true_at_once_and_honest_after_a_stall() -> None:
     for tick in range(2, 100):
         meter.update(100, tick * 0.1)
     assert meter.bytes_per_s == pytest.approx(1000)
-    for tick in range(100, 200):
+    for tick in range(100, 145):
         meter.update(0, tick * 0.1)
-    assert meter.bytes_per_s < 30
+    assert 0 < meter.bytes_per_s < 300
+    for tick in range(145, 155):
+        meter.update(0, tick * 0.1)
+    assert meter.bytes_per_s == 0
+    # What comes after a stall is measured afresh, not mixed with it.
+    meter.update(100, 15.5)
+    assert meter.bytes_per_s == pytest.approx(1000)
     meter.update(10, 4000.0)
     assert meter.bytes_per_s == 0
 

@@ -9,7 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Log, Static
+from textual.widgets import Static
+
+from wangp_downloader.tui.widgets.log_view import WrappedLog
 
 
 class LogScreen(ModalScreen[None]):
@@ -36,17 +38,12 @@ class LogScreen(ModalScreen[None]):
         """Lay out the log."""
         with Vertical(id="log-dialog"):
             yield Static("Log", id="dialog-title")
-            log = Log(id="log-lines", max_lines=5_000)
-            yield log
+            yield WrappedLog(self._lines(), id="log-lines")
             yield Static("y copies all · drag selects, Ctrl+c copies · Escape closes", id="help-foot")
-
-    def on_mount(self) -> None:
-        """Show what has happened so far."""
-        self.query_one(Log).write_lines(list(self._lines()))
 
     def add(self, lines: Sequence[str]) -> None:
         """Show what happens now."""
-        self.query_one(Log).write_lines(list(lines))
+        self.query_one(WrappedLog).add(lines)
 
     def action_copy(self) -> None:
         """Copy all lines to the clipboard, as far as the terminal allows that."""
@@ -55,7 +52,7 @@ class LogScreen(ModalScreen[None]):
 
     def action_scroll(self, lines: int) -> None:
         """Scroll with the table's keys."""
-        self.query_one(Log).scroll_relative(y=lines, animate=False)
+        self.query_one(WrappedLog).scroll_relative(y=lines, animate=False)
 
     def action_close(self) -> None:
         """Go back."""

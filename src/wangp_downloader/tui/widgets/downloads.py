@@ -10,12 +10,14 @@ from textual.containers import Horizontal
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widgets import Log
 
 from wangp_downloader.files import Outcome
+from wangp_downloader.paths import without_address
 from wangp_downloader.snapshot import Phase, Snapshot, Totals, Transfer
 from wangp_downloader.tui.columns import Part, bar, crop_end, crop_middle, graph, pad
+from wangp_downloader.tui.painting import speed_words
 from wangp_downloader.tui.widgets.bar import Toned
+from wangp_downloader.tui.widgets.log_view import WrappedLog
 from wangp_downloader.units import format_duration, format_size, format_speed, plural
 
 _HEAD = 2
@@ -132,17 +134,12 @@ class DownloadsRow(Horizontal):
     def __init__(self, lines: Sequence[str], *, id: str) -> None:
         super().__init__(id=id)
         self.pane = DownloadsPane(id="downloads")
-        self._log_view = Log(id="downloads-log", max_lines=1_000)
-        self._lines = lines
+        self._log_view = WrappedLog(lines, id="downloads-log", max_lines=1_000)
 
     def compose(self) -> ComposeResult:
         """Lay out both."""
         yield self.pane
         yield self._log_view
-
-    def on_mount(self) -> None:
-        """Show what has been logged so far."""
-        self._log_view.write_lines(self._lines)
 
     def show(self, state: PaneState) -> None:
         """Draw another state."""
@@ -150,10 +147,7 @@ class DownloadsRow(Horizontal):
 
     def add_lines(self, lines: Sequence[str]) -> None:
         """Show new lines of the log."""
-        if self._log_view.is_mounted:
-            self._log_view.write_lines(lines)
-        else:
-            self._lines = [*self._lines, *lines]
+        self._log_view.add(lines)
 
 
 def shown_transfers(snapshot: Snapshot) -> list[Transfer]:
@@ -168,10 +162,10 @@ def shown_transfers(snapshot: Snapshot) -> list[Transfer]:
 
 def transfer_line(transfer: Transfer, width: int) -> list[Part]:
     """Return one transfer as a line of ``width`` cells."""
-    name = transfer.key.rpartition("/")[2]
+    name = _name(transfer)
     words, tone = _words(transfer)
     if transfer.phase not in (Phase.DOWNLOADING, Phase.VERIFYING, Phase.PAUSED):
-        cells = max(10, min(50, width * 2 // 5))
+        cells = max(10, width * 2 // 5, min(len(name), width - len(words) - 3))
         return [
             (f" {pad(crop_middle(name, cells), cells)} ", tone if transfer.outcome else ""),
             (crop_end(words, width - cells - 3), tone),
@@ -194,19 +188,24 @@ def transfer_line(transfer: Transfer, width: int) -> list[Part]:
     ]
 
 
+def _name(transfer: Transfer) -> str:
+    return transfer.key.rpartition("/")[2]
+
+
 def _words(transfer: Transfer) -> tuple[str, str]:
     match transfer.phase:
         case Phase.DOWNLOADING:
-            speed, eta = format_speed(transfer.bytes_per_s), format_duration(transfer.eta_s)
-            return f"{speed:>9} {eta:>7}  {plural(transfer.connections, 'conn', 'conns')}", "tone--active"
+            return f"{speed_words(transfer)} {format_duration(transfer.eta_s):>7}", "tone--active"
         case Phase.VERIFYING:
             return "verifying", "tone--active"
         case Phase.PAUSED:
             return "paused", "tone--warning"
         case Phase.RETRYING:
-            return f"again in {transfer.wait_s:.0f} s: {transfer.problem or ''}", "tone--warning"
+            problem = without_address(transfer.problem or "", _name(transfer))
+            return f"again in {transfer.wait_s:.0f} s: {problem}", "tone--warning"
         case Phase.FINISHED:
             hint = f" · {transfer.hint}" if transfer.hint else ""
-            return f"failed: {transfer.problem or 'no reason given'}{hint}", "tone--bad"
+            problem = without_address(transfer.problem or "no reason given", _name(transfer))
+            return f"failed: {problem}{hint}", "tone--bad"
         case _:
             return f"queued  {format_size(transfer.size)}", "tone--muted"
