@@ -18,10 +18,10 @@ from wangp_downloader.errors import (
     RemoteError,
     TransferError,
 )
-from wangp_downloader.transfer.headers import parse_content_range, parse_length, wait_asked
+from wangp_downloader.transfer.headers import differs, parse_content_range, parse_length, wait_asked
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 531)})
+_RETRYABLE = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
 _MAYBE_EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
@@ -128,8 +128,7 @@ def _changed(asked: Asked, total: int) -> Verdict:
 
 
 def _other_version(headers: Mapping[str, str], asked: Asked) -> Verdict | None:
-    etag = headers.get("etag")
-    if asked.etag is None or etag is None or etag == asked.etag:
+    if not differs(asked.etag, headers):
         return None
     error = TransferError(f"{asked.url} was replaced while it was being fetched", retryable=True)
     return Verdict(Meaning.CHANGED, error=error)
@@ -162,7 +161,7 @@ def _part(headers: Mapping[str, str], asked: Asked) -> Verdict:
         return Verdict(Meaning.ONE_STREAM, error=error)
     if given.total is not None and asked.size is not None and given.total != asked.size:
         return _changed(asked, given.total)
-    if given.start != asked.start or given.end > asked.end:
+    if given.start != asked.start:
         error = TransferError(
             f"{asked.url} answered bytes {given.start}-{given.end - 1},"
             f" {asked.start}-{asked.end - 1} were asked for",
@@ -172,7 +171,9 @@ def _part(headers: Mapping[str, str], asked: Asked) -> Verdict:
     if given.total is None and asked.size is None:
         error = TransferError(f"{asked.url} does not say how long the file is", retryable=True)
         return Verdict(Meaning.ONE_STREAM, error=error)
-    return _other_version(headers, asked) or Verdict(Meaning.BODY, total=given.total, end=given.end)
+    # One that runs on is taken up to the end that was asked for.
+    end = min(given.end, asked.end)
+    return _other_version(headers, asked) or Verdict(Meaning.BODY, total=given.total, end=end)
 
 
 def _unsatisfiable(headers: Mapping[str, str], asked: Asked) -> Verdict:

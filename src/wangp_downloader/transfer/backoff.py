@@ -42,15 +42,16 @@ class Backoff:
 
         Args:
             weight: How many failures it counts for.
-            asked_s: The wait that the server asked for: obeyed, with up to a second more.
+            asked_s: The wait that the server asked for: it is never shorter, and up to a second longer.
         """
         bound = min(self.cap_s, self.base_s * 2.0 ** min(self.failures, 30))
         self.failures += weight
         self.epoch += 1
         self._fresh = 0
-        if asked_s is not None:
-            return asked_s + self._random.uniform(0.0, min(1.0, 0.1 * asked_s + 0.05))
-        return self._random.uniform(0.0, bound)
+        own = self._random.uniform(0.0, bound)
+        if asked_s is None:
+            return own
+        return max(own, asked_s + self._random.uniform(0.0, min(1.0, 0.1 * asked_s + 0.05)))
 
     def progressed(self, count: int) -> None:
         """Note new bytes; enough of them since the last failure, and the count starts again."""

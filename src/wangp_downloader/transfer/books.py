@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from wangp_downloader.errors import DownloaderError, StorageError
@@ -81,6 +82,7 @@ class Books:
         self._part, self._journal = opened.part, opened.journal
         self._workers = workers
         self._lost: list[Extent] = []
+        self._length_told = True
         self._follower = self._new_follower(opened.claimed)
         self._checkpoint_at = self._sync_took_s = 0.0
         self._checkpointed = 0
@@ -100,13 +102,14 @@ class Books:
         """True while a complete file is still being hashed in the background."""
         return self._follower is not None and self._follower.running and not self._follower.finished
 
-    def learn(self, size: int, etag: str | None) -> None:
-        """Note the size that the first answer gave.
+    def learn(self, size: int, etag: str | None, *, told: bool = True) -> None:
+        """Note the size that the first answer gave, or that was there when it ended (not ``told``).
 
         Raises:
             StorageError: There is too little space for it.
         """
         self.ledger.size = size
+        self._length_told = told
         self.etag = etag
         for lease in self.ledger.leases:
             lease.end = min(lease.end, size)
@@ -191,6 +194,7 @@ class Books:
         size, follower = self.size or 0, self._follower or self._new_follower([])
         self._follower = follower
         journal, fresh = self._journal, self.intake.checksums.extents()
+        unverified = work.NO_DIGEST if self._length_told else work.NO_LENGTH
 
         def job() -> work.InPlace | work.Mismatch | None:
             if follower is None or not follower.running:
@@ -203,7 +207,10 @@ class Books:
                 return None
             latest = {extent.start: extent for extent in (*journal.extents, *fresh)}
             extents = list(latest.values())
-            return work.finish(self._request, self._part, extents, size, follower.hexdigest())
+            found = work.finish(self._request, self._part, extents, size, follower.hexdigest())
+            if isinstance(found, work.InPlace) and not found.verified:
+                return replace(found, reason=unverified)
+            return found
 
         self._run(job, then)
 

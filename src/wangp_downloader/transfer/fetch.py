@@ -1,12 +1,13 @@
-"""One range being fetched, and what a file and the loop need of each other. Values and interfaces only."""
+"""What a file and the loop need of each other: a range being fetched, a file's states. Values and interfaces only."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
-from wangp_downloader.transfer.answer import Verdict
+from wangp_downloader.transfer.answer import Meaning, Verdict
 from wangp_downloader.transfer.blocks import BufferPool
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.redirect import Origin
@@ -14,6 +15,18 @@ from wangp_downloader.transfer.request import TransferOptions
 from wangp_downloader.transfer.spans import Lease
 from wangp_downloader.transfer.transport import LeaseSink
 from wangp_downloader.transfer.workers import Workers
+
+
+class State(StrEnum):
+    """Where a file is in its life."""
+
+    QUEUED = "queued"
+    OPENING = "opening"
+    LOCKED = "locked"
+    """Another process fetches it."""
+    ACTIVE = "active"
+    CLOSING = "closing"
+    DONE = "done"
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +52,13 @@ class Fetch:
     asked_end: int | None = None
     hops: int = 0
     verdict: Verdict | None = None
+
+    @property
+    def needs_no_more(self) -> bool:
+        """True if what still comes does not matter: all bytes are here, or it is known where they are."""
+        if self.verdict is not None and self.verdict.meaning is Meaning.REDIRECT:
+            return True
+        return self.lease.remaining <= self.sink.buffered
 
 
 class Worker(Protocol):

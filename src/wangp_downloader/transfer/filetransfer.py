@@ -7,7 +7,6 @@ itself (:class:`Books` does). Everything here runs in the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from pathlib import Path
 
 from wangp_downloader.errors import CancelledError, DownloaderError, IntegrityError, TransferError
@@ -17,36 +16,19 @@ from wangp_downloader.transfer import work
 from wangp_downloader.transfer.answer import Meaning, Verdict
 from wangp_downloader.transfer.backoff import Backoff
 from wangp_downloader.transfer.books import Books
-from wangp_downloader.transfer.fetch import Context, Fetch
+from wangp_downloader.transfer.fetch import Context, Fetch, State
 from wangp_downloader.transfer.lock import FileLock
 from wangp_downloader.transfer.names import PartNames
 from wangp_downloader.transfer.redirect import Origin
 from wangp_downloader.transfer.report import Report
 from wangp_downloader.transfer.request import SMALL_FILE, TransferRequest, TransferResult
 from wangp_downloader.transfer.source import Source
-from wangp_downloader.transfer.spans import UNKNOWN_END, Lease
+from wangp_downloader.transfer.spans import UNKNOWN_END, Lease, lease_bytes, worth_splitting
 from wangp_downloader.transfer.transport import LeaseSink
-from wangp_downloader.units import MIB, format_size
+from wangp_downloader.units import format_duration, format_size
 
 _LOCK_POLL_S = 0.3
 _MOST_REPAIRS = 3
-_SMALLEST_HALF = MIB // 2
-_LEASE_BYTES = 16 * MIB
-_SMALLEST_LEASE = 4 * MIB
-_LEASE_S = 0.25
-_HELP_S = 0.1
-
-
-class State(StrEnum):
-    """Where a file is in its life."""
-
-    QUEUED = "queued"
-    OPENING = "opening"
-    LOCKED = "locked"
-    """Another process fetches it."""
-    ACTIVE = "active"
-    CLOSING = "closing"
-    DONE = "done"
 
 
 class FileTransfer:
@@ -79,7 +61,8 @@ class FileTransfer:
         self._error: DownloaderError | None = None
         self.source = Source(request)
         self._repairs = 0
-        self._refetched = False
+        self._furthest = 0
+        self._refetched = self._doubted = False
         self._settling: Callable[[], None] | None = None
 
     # -- what the loop asks
@@ -97,6 +80,11 @@ class FileTransfer:
     def open(self) -> None:
         """Begin: get hold of the part file, in a worker thread."""
         self.state = State.OPENING
+        try:
+            Origin.of(self.request.url)
+        except TransferError as error:
+            self._not_opened(error)
+            return
         request, lock = self.request, self._lock
         self._context.workers.submit(
             lambda: work.open_part(request, lock, lambda: self._error is not None),
@@ -141,14 +129,14 @@ class FileTransfer:
             return books.ledger.lease(SMALL_FILE)
         if size <= SMALL_FILE or expected == 1:
             return books.ledger.lease(size)
-        fair = size // (2 * expected) // MIB * MIB
         speed = self.report.bytes_per_s / max(1, len(self.fetches))
-        usual = max(_LEASE_BYTES, int(_LEASE_S * speed))
-        lease = books.ledger.lease(max(_SMALLEST_LEASE, min(usual, fair)))
+        lease = books.ledger.lease(lease_bytes(size, expected, speed))
         if lease is not None:
             return lease
+        for fetch in self.fetches:
+            fetch.sink.flush()  # what is gathered there is not left to do
         # Nothing is left to give: help the one who has most to do, if that takes longer than asking.
-        return books.ledger.split(max(_SMALLEST_HALF, int(speed * _HELP_S)))
+        return books.ledger.split(worth_splitting(speed))
 
     # -- what the loop tells
 
@@ -199,11 +187,11 @@ class FileTransfer:
 
     def _body_ended(self, fetch: Fetch, error: DownloaderError | None, books: Books) -> None:
         lease = fetch.lease
-        if lease.remaining == 0:
+        if lease.remaining <= 0:
             pass
         elif error is None and lease.end == UNKNOWN_END:
             try:
-                books.learn(lease.position, books.etag)
+                books.learn(lease.position, books.etag, told=False)
             except DownloaderError as refusal:
                 self.fail(refusal)
                 return
@@ -230,6 +218,11 @@ class FileTransfer:
                 self._repairs += 1
                 self.report.notice(f"{error.message}: starting afresh")
                 self._start_over()
+            case Meaning.CHANGED if not self._doubted:
+                # One sick answer among good ones: asked for again, by another connection, before it is believed.
+                self._doubted = self.source.fresh = True
+                self.source.forget_address()
+                self.trouble(fetch, TransferError(error.message, retryable=True))
             case _:
                 self.fail(error)
 
@@ -249,8 +242,10 @@ class FileTransfer:
         options, worker = self._context.options, self._context.worker
         asked_s = error.retry_after_s
         wait_s = self._backoff.failed(weight=weight, asked_s=asked_s)
-        if self._backoff.exhausted or (asked_s or 0) > options.max_wait_s:
-            error.hint = error.hint or "start again later: it goes on where it was"
+        too_long = (asked_s or 0) > options.max_wait_s
+        if self._backoff.exhausted or too_long:
+            later = f"in {format_duration(asked_s)}, as the server asks" if too_long else "later"
+            error.hint = error.hint or f"start again {later}: it goes on where it was"
             self.fail(error)
             return
         worker.distress()
@@ -262,10 +257,17 @@ class FileTransfer:
         self.not_before = self._context.clock() + wait_s
         self.report.retrying(error.message, wait_s)
 
+    def refused(self, fetch: Fetch, error: TransferError) -> None:
+        """Note that a fetch could not even be asked for."""
+        self._release(fetch)
+        self.fail(error)
+
     def stalled(self, fetch: Fetch) -> None:
-        """Note that nothing has come for too long; the fetch is stopped already."""
+        """Note that nothing, or next to nothing, has come for too long; the fetch is stopped already."""
         seconds = self._context.options.stall_timeout_s
-        error = TransferError(f"{redact_url(fetch.url)}: nothing came for {seconds:.0f} s", retryable=True)
+        what = "hardly anything" if fetch.sink.taken else "nothing"
+        error = TransferError(f"{redact_url(fetch.url)}: {what} came for {seconds:.0f} s", retryable=True)
+        fetch.sink.flush()
         self._release(fetch)
         self.trouble(fetch, error, weight=3)
 
@@ -280,7 +282,11 @@ class FileTransfer:
     def progressed(self, count: int) -> None:
         """Take note of new bytes."""
         self.report.fetched += count
-        self._backoff.progressed(count)
+        here = self.books.ledger.here.total if self.books is not None else count
+        if here > self._furthest:
+            # The same bytes once more, from zero, are no progress.
+            self._backoff.progressed(min(count, here - self._furthest))
+            self._furthest = here
         if self._backoff.failures == 0:
             self.source.works()
 
@@ -374,7 +380,9 @@ class FileTransfer:
         context = self._context
         books = Books(self.request, opened, context.bucket, context.workers, self.progressed, context.pool)
         books.on_failure = self.fail
-        books.on_lost = self._lost
+        books.on_lost = lambda count: self.report.notice(
+            f"{format_size(count)} of the part changed on the disk: fetched again"
+        )
         books.on_quiet = self._maybe_check
         self.books = books
         self.state = State.ACTIVE
@@ -401,9 +409,6 @@ class FileTransfer:
             name = self.request.destination.name
             self.report.notice(f"another instance is fetching {name}: waiting for it", Level.INFO)
 
-    def _lost(self, count: int) -> None:
-        self.report.notice(f"{format_size(count)} of the part changed on the disk: fetched again")
-
     # -- changes that need quiet: no fetch, no job
 
     def _settle(self, action: Callable[[], None]) -> None:
@@ -429,7 +434,7 @@ class FileTransfer:
         """Forget what has arrived and begin from zero."""
         books = self.books
         if books is not None and not self._settling:
-            self._settle(lambda: books.clear(_nothing))
+            self._settle(lambda: books.clear(lambda: None))
 
     def _checked(self, found: work.InPlace | work.Mismatch | None) -> None:
         books = self.books
@@ -495,7 +500,3 @@ class FileTransfer:
         self.state = State.DONE
         self.result = result
         self.report.finished(result, stopped=isinstance(result.error, CancelledError))
-
-
-def _nothing() -> None:
-    pass

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 
 _CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*$", re.IGNORECASE)
 _RATE_LIMIT_T = re.compile(r";\s*t\s*=\s*(\d{1,9})(?:\.\d+)?")
+_RATE_LIMIT_R = re.compile(r";\s*r\s*=\s*(\d{1,9})")
+_DATED = "last-modified: "
 _STATUS_LINE = re.compile(rb"HTTP/\d+(?:\.\d+)?\s+(\d{3})")
 
 
@@ -48,6 +50,28 @@ def parse_length(value: str | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
+def validator(headers: Mapping[str, str]) -> str | None:
+    """Return what changes when the content does: the ``ETag``, else the ``Last-Modified`` date, marked as such.
+
+    RFC 9110, section 8.8.
+    """
+    if headers.get("etag"):
+        return headers["etag"]
+    date = headers.get("last-modified")
+    return f"{_DATED}{date}" if date else None
+
+
+def differs(known: str | None, headers: Mapping[str, str]) -> bool:
+    """Return whether an answer's validator, of the kind that is known, is another one."""
+    if known is None:
+        return False
+    if known.startswith(_DATED):
+        date = headers.get("last-modified")
+        return date is not None and f"{_DATED}{date}" != known
+    etag = headers.get("etag")
+    return etag is not None and etag != known
+
+
 def parse_status_line(line: bytes) -> int | None:
     """Return the status of a line like ``HTTP/1.1 206 Partial Content``, or None if it is no status line."""
     match = _STATUS_LINE.match(line)
@@ -72,13 +96,15 @@ def _retry_after(value: str | None, now: datetime | None) -> float | None:
         return float(seconds)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
 
 
 def _rate_limit(value: str | None) -> float | None:
-    match = _RATE_LIMIT_T.search(value or "")
-    return float(match[1]) if match else None
+    wait, left = _RATE_LIMIT_T.search(value or ""), _RATE_LIMIT_R.search(value or "")
+    if wait is None or (left is not None and int(left[1]) > 0):
+        return None  # requests are left in this window: waiting for its end would be for nothing
+    return float(wait[1])

@@ -21,6 +21,7 @@ from wangp_downloader.paths import redact_url
 from wangp_downloader.transfer.certs import Trust
 from wangp_downloader.transfer.curl_errors import curl_error
 from wangp_downloader.transfer.headers import parse_status_line
+from wangp_downloader.transfer.redirect import escaped
 from wangp_downloader.transfer.transport import Sink, Taken
 from wangp_downloader.units import KIB
 
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 _REFUSED_BODY_BYTES = 64 * KIB
 _BUFFER_BYTES = 512 * KIB
 _SMALL_BUFFER_BYTES = 16 * KIB
-_MOST_HEADERS = 200
+_MOST_HEADERS = 2000
 _SEGMENT_BYTES = 1440
 _SLACK_S = 0.02
 _SMALLEST_WINDOW = 8 * KIB
@@ -108,7 +109,17 @@ class HttpConnection:
         self._descriptor = -1
 
     def prepare(self, request: HttpRequest, sink: Sink, on_head: OnHead) -> None:
-        """Set the handle up for a request; adding it to a multi handle starts it."""
+        """Set the handle up for a request; adding it to a multi handle starts it.
+
+        Raises:
+            TransferError: It can not be asked for like this.
+        """
+        try:
+            self._prepare(request, sink, on_head)
+        except (pycurl.error, ValueError, TypeError) as error:
+            raise TransferError(f"{redact_url(request.url)} can not be asked for: {error}") from error
+
+    def _prepare(self, request: HttpRequest, sink: Sink, on_head: OnHead) -> None:
         self._url = redact_url(request.url)
         self._sink, self._on_head = sink, on_head
         self._status, self._refused, self.heard = 0, 0, 0
@@ -116,7 +127,8 @@ class HttpConnection:
         self.broken = None
         handle = self.handle
         handle.reset()
-        handle.setopt(pycurl.URL, request.url)
+        # Everything goes to libcurl as bytes: text would have to be ASCII.
+        handle.setopt(pycurl.URL, escaped(request.url).encode())
         handle.setopt(pycurl.WRITEFUNCTION, self._body)
         handle.setopt(pycurl.HEADERFUNCTION, self._header)
         handle.setopt(pycurl.HTTPHEADER, _headers(request))
@@ -145,9 +157,9 @@ class HttpConnection:
         handle.setopt(pycurl.TCP_KEEPALIVE, 1)
         trust = self._settings.trust
         if trust.file is not None:
-            handle.setopt(pycurl.CAINFO, trust.file)
+            handle.setopt(pycurl.CAINFO, os.fsencode(trust.file))
         elif trust.folder is not None:
-            handle.setopt(pycurl.CAPATH, trust.folder)
+            handle.setopt(pycurl.CAPATH, os.fsencode(trust.folder))
         elif sys.platform in {"win32", "darwin"}:
             handle.setopt(pycurl.SSL_OPTIONS, _NATIVE_CA)
 
@@ -232,11 +244,13 @@ def _refuse(status: int, headers: dict[str, str]) -> bool:
     return False
 
 
-def _headers(request: HttpRequest) -> list[str]:
+def _headers(request: HttpRequest) -> list[bytes]:
     headers = ["Accept: */*", "Accept-Encoding: identity"]
     if request.token is not None:
+        if not request.token.isprintable():
+            raise TransferError("the token holds characters that can not be sent", hint="check HF_TOKEN")
         headers.append(f"Authorization: Bearer {request.token}")
-    return headers
+    return [header.encode() for header in headers]
 
 
 def _set_buffer(descriptor: int, size: int, port: int | None = None) -> None:
@@ -268,4 +282,4 @@ def _proxy_as_everywhere(handle: Any, url: str) -> None:
     if url.startswith("http://") and not os.environ.get("http_proxy"):
         proxy = os.environ.get("HTTP_PROXY")
         if proxy:
-            handle.setopt(pycurl.PROXY, proxy)
+            handle.setopt(pycurl.PROXY, proxy.encode())

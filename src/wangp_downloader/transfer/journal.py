@@ -14,13 +14,16 @@ from pathlib import Path
 import msgspec
 
 from wangp_downloader.paths import redact_url
+from wangp_downloader.reading import read_small
 from wangp_downloader.transfer.checksums import Extent
 from wangp_downloader.transfer.request import TransferRequest
 from wangp_downloader.transfer.storage import storage_errors, sync_folder
+from wangp_downloader.units import MIB
 
 FORMAT = "wangp-part"
 VERSION = 1
 _MOST_SUPERSEDED = 20_000
+_MOST_BYTES = 256 * MIB
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +87,7 @@ class Journal:
         self._extents: dict[int, Extent] = {}
         self._fd = -1
         self._superseded = 0
+        self._torn = False
 
     @property
     def extents(self) -> list[Extent]:
@@ -97,7 +101,7 @@ class Journal:
     def load(self) -> None:
         """Read what is there; a missing, torn or foreign file gives no header and no extents."""
         try:
-            lines = self.path.read_bytes().split(b"\n")
+            lines = read_small(self.path, _MOST_BYTES).split(b"\n")
         except OSError:
             return
         try:
@@ -105,10 +109,12 @@ class Journal:
         except msgspec.MsgspecError:
             return
         # The last element is b"" after a whole line; anything else was torn and does not count.
+        self._torn = lines[-1] != b""
         for line in lines[1:-1]:
             try:
                 batch = _batch_decoder.decode(line)
             except msgspec.MsgspecError:
+                self._torn = True
                 break
             self.claim([Extent(*numbers) for numbers in batch.x])
 
@@ -125,12 +131,12 @@ class Journal:
         with storage_errors("write", fresh):
             fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
             try:
-                os.write(fd, content)
+                _write_all(fd, content)
                 os.fsync(fd)
             finally:
                 os.close(fd)
             fresh.replace(self.path)
-            self._superseded = 0
+            self._superseded, self._torn = 0, False
             sync_folder(self.path.parent)
 
     def append(self, extents: list[Extent]) -> None:
@@ -139,10 +145,18 @@ class Journal:
         Raises:
             StorageError: The disk refuses.
         """
+        if self._torn and self.header is not None:
+            # What is appended to half a line could not be read.
+            self.claim(extents)
+            self.begin(self.header)
+            return
         with storage_errors("write", self.path):
             if self._fd < 0:
                 self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
-            os.write(self._fd, _encode(extents))
+            # Until it is written whole, the end of the file may be half a line.
+            self._torn = True
+            _write_all(self._fd, _encode(extents))
+            self._torn = False
             getattr(os, "fdatasync", os.fsync)(self._fd)
         self.claim(extents)
         # An extent that grows is written again and again: now and then only its last state is kept.
@@ -190,6 +204,12 @@ def disjoint(extents: list[Extent], size: int) -> list[Extent]:
             kept.append(extent)
             end = extent.end
     return kept
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 def _encode(extents: list[Extent]) -> bytes:

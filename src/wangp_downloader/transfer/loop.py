@@ -16,12 +16,12 @@ from typing import Any
 import pycurl
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import CancelledError
+from wangp_downloader.errors import CancelledError, TransferError
 from wangp_downloader.events import Emit
 from wangp_downloader.transfer.blocks import BufferPool
 from wangp_downloader.transfer.certs import find_trust
-from wangp_downloader.transfer.fetch import Context, Fetch
-from wangp_downloader.transfer.filetransfer import FileTransfer, State
+from wangp_downloader.transfer.fetch import Context, Fetch, State
+from wangp_downloader.transfer.filetransfer import FileTransfer
 from wangp_downloader.transfer.governor import Governor
 from wangp_downloader.transfer.http import HttpConnection, HttpRequest, HttpSettings
 from wangp_downloader.transfer.limiter import TokenBucket
@@ -39,6 +39,7 @@ _TICK_S = 0.05
 _CANCEL_S = 0.6
 _SLEPT_S = 10.0
 _LINGER_S = 1.0
+_TRICKLE_BYTES_PER_S = 512
 _POLITE_BYTES_PER_S = 512 * KIB
 
 
@@ -51,6 +52,8 @@ class _Running:
     fetch: Fetch
     alive_at: float
     seen: int = 0
+    window_at: float = 0.0
+    window_bytes: int = 0
 
 
 class TransferLoop:
@@ -189,8 +192,7 @@ class TransferLoop:
         fetch = file.take(now, min(allowed, of_file), min(expected, of_file))
         if fetch is not None:
             connection = self._idle.pop() if self._idle else HttpConnection(self._settings, self._share)
-            self._running[fetch] = _Running(connection, file, fetch, now)
-            self._start(self._running[fetch])
+            self._start(_Running(connection, file, fetch, now))
         return fetch
 
     def _may_ask(self, file: FileTransfer, now: float) -> bool:
@@ -202,6 +204,17 @@ class TransferLoop:
         return now >= until
 
     def _start(self, running: _Running) -> None:
+        try:
+            self._prepare(running)
+        except TransferError as error:
+            self._idle.append(running.connection)
+            running.file.refused(running.fetch, error)
+            return
+        running.connection.handle.running = running
+        self._running[running.fetch] = running
+        self._multi.add_handle(running.connection.handle)
+
+    def _prepare(self, running: _Running) -> None:
         fetch, file = running.fetch, running.file
         lease = fetch.lease
         fetch.asked_end = lease.end if fetch.ranged and lease.end > lease.start else None
@@ -214,15 +227,14 @@ class TransferLoop:
             fresh=fetch.fresh or self._fresh_wanted > 0,
         )
         self._fresh_wanted = max(0, self._fresh_wanted - 1)
-        running.alive_at = self._clock()
+        running.alive_at = running.window_at = self._clock()
+        running.window_bytes = fetch.sink.taken
 
         def on_head(status: int, headers: dict[str, str]) -> bool:
             self._pace.answered(self._clock() - running.alive_at)
             return file.head(fetch, status, headers)
 
         running.connection.prepare(request, fetch.sink, on_head)
-        running.connection.handle.running = running
-        self._multi.add_handle(running.connection.handle)
 
     def _release_paused(self) -> None:
         for _ in range(len(self._paused)):
@@ -261,8 +273,9 @@ class TransferLoop:
             return
         error = running.connection.error(code, detail) if code else None
         target = running.file.ended(running.fetch, error)
-        if target is not None and running.fetch in self._running:
+        if target is not None and self._running.pop(running.fetch, None) is not None:
             self._multi.remove_handle(running.connection.handle)
+            running.connection.handle.running = None
             self._start(running)
             return
         if self._running.pop(running.fetch, None) is not None:
@@ -293,17 +306,26 @@ class TransferLoop:
     def _watch(self, running: _Running, now: float, *, slept: bool) -> None:
         """End a connection that brings nothing: stalled, or open though all its bytes are here."""
         running.connection.fit_buffer()
-        seen = running.fetch.sink.taken + running.connection.heard
-        if seen != running.seen or running.connection.paused or slept:
-            running.seen, running.alive_at = seen, now
-            return
+        taken = running.fetch.sink.taken
+        if running.connection.paused or slept:
+            running.alive_at = running.window_at = now
+        elif taken + running.connection.heard != running.seen:
+            running.seen, running.alive_at = taken + running.connection.heard, now
         silent = now - running.alive_at
-        running.fetch.sink.flush()
-        if running.fetch.lease.remaining == 0 and silent > _LINGER_S:
+        if silent > _LINGER_S and running.fetch.needs_no_more:
             self._ended(running, 0, "")
-        elif silent > self._options.stall_timeout_s:
+        elif silent > self._options.stall_timeout_s or self._trickles(running, taken, now):
             self.stop(running.fetch)
             running.file.stalled(running.fetch)
+
+    def _trickles(self, running: _Running, taken: int, now: float) -> bool:
+        """Return whether so little comes that it is no better than nothing, and no limit of ours is the reason."""
+        window_s = now - running.window_at
+        if window_s < self._options.stall_timeout_s:
+            return False
+        least = _TRICKLE_BYTES_PER_S * window_s
+        got, running.window_at, running.window_bytes = taken - running.window_bytes, now, taken
+        return got < least and (self._share_each is None or self._share_each > 4 * _TRICKLE_BYTES_PER_S)
 
     def _resize_buffers(self, limit: float | None) -> None:
         """Tell connections what a limit leaves for each; those begun under a very other one begin anew."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wangp_downloader.transfer.filetransfer import FileTransfer, State
+from wangp_downloader.transfer.fetch import State
+from wangp_downloader.transfer.filetransfer import FileTransfer
 
 _LOOK_AHEAD = 200
 _STARTED = frozenset({State.OPENING, State.ACTIVE, State.LOCKED})

@@ -12,6 +12,7 @@ from wangp_downloader.paths import redact_url
 from wangp_downloader.transfer.answer import Asked, Meaning, Verdict, judge
 from wangp_downloader.transfer.books import Books
 from wangp_downloader.transfer.fetch import Fetch
+from wangp_downloader.transfer.headers import validator
 from wangp_downloader.transfer.redirect import MOST_HOPS, Origin, next_url
 from wangp_downloader.transfer.request import TransferRequest
 
@@ -88,9 +89,9 @@ class Source:
 
     def _accept(self, fetch: Fetch, verdict: Verdict, books: Books, headers: Mapping[str, str]) -> Verdict:
         if books.size is None and verdict.total is not None:
-            books.learn(verdict.total, headers.get("etag"))
+            books.learn(verdict.total, validator(headers))
         elif books.etag is None:
-            books.etag = headers.get("etag")
+            books.etag = validator(headers)
         lease = fetch.lease
         end = verdict.end if verdict.end is not None else books.ledger.end
         if fetch.asked_end is None:

@@ -6,8 +6,33 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wangp_downloader.units import MIB
+
 UNKNOWN_END = 1 << 62
 """Stands for the end of a file whose size is not known."""
+_SMALLEST_HALF = MIB // 2
+_LEASE_BYTES = 16 * MIB
+_SMALLEST_LEASE = 4 * MIB
+_LEASE_S = 0.25
+_HELP_S = 0.1
+
+
+def lease_bytes(size: int, connections: int, bytes_per_s: float) -> int:
+    """Return how many bytes to give a connection at once: what keeps it busy, and leaves something for the others.
+
+    Args:
+        size: Bytes of the whole file.
+        connections: Those that the file may come to have.
+        bytes_per_s: What one of them brings.
+    """
+    fair = size // (2 * connections) // MIB * MIB
+    usual = max(_LEASE_BYTES, int(_LEASE_S * bytes_per_s))
+    return max(_SMALLEST_LEASE, min(usual, fair))
+
+
+def worth_splitting(bytes_per_s: float) -> int:
+    """Return the fewest bytes of a half that is worth asking for on another connection."""
+    return max(_SMALLEST_HALF, int(bytes_per_s * _HELP_S))
 
 
 class SpanSet:

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,9 @@ class PartFile:
         with storage_errors("write", path):
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
             self._fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                self.close()
+                raise OSError(errno.EINVAL, "it is no regular file", str(path))
             self._identity = self._stat()
 
     @property
@@ -118,8 +122,8 @@ class PartFile:
         """
         with storage_errors("write", self.path):
             getattr(os, "fdatasync", os.fsync)(self._fd)
-            stat = self.path.stat()
-            if (stat.st_dev, stat.st_ino) != self._identity:
+            found = self.path.stat()
+            if (found.st_dev, found.st_ino) != self._identity:
                 raise FileNotFoundError(errno.ENOENT, "it was replaced by another file meanwhile")
 
     def close(self) -> None:
@@ -129,8 +133,8 @@ class PartFile:
             os.close(fd)
 
     def _stat(self) -> tuple[int, int]:
-        stat = os.fstat(self._fd)
-        return (stat.st_dev, stat.st_ino)
+        found = os.fstat(self._fd)
+        return (found.st_dev, found.st_ino)
 
 
 if hasattr(os, "pwritev"):

@@ -30,6 +30,7 @@ INLINE_HASH_BYTES = 8 * MIB
 T = TypeVar("T")
 Cancelled = Callable[[], bool]
 NO_DIGEST = "nobody publishes a hash of it; only its length was checked"
+NO_LENGTH = "nobody publishes a hash of it, nor did the server say its length: it may have been cut off"
 
 
 @dataclass(slots=True)

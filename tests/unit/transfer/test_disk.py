@@ -66,6 +66,33 @@ def test_any_file_can_be_read_as_a_journal(data: bytes) -> None:
         assert journal.header is None or journal.header.url is not None
 
 
+def test_claims_after_a_torn_line_count(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.begin(HEADER)
+    journal.append([Extent(0, 10, 1)])
+    journal.append([Extent(10, 10, 2)])
+    journal.close()
+    (tmp_path / "j").write_bytes((tmp_path / "j").read_bytes()[:-4])  # the power failed
+    for start in (20, 30):
+        journal = Journal(tmp_path / "j")
+        journal.load()
+        journal.append([Extent(start, 10, 3)])
+        journal.close()
+    journal = Journal(tmp_path / "j")
+    journal.load()
+    assert [extent.start for extent in journal.extents] == [0, 20, 30]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_pipes_in_place_of_our_files_hang_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "j")
+    journal = Journal(tmp_path / "j")
+    journal.load()
+    assert journal.header is None
+    with pytest.raises(StorageError, match="no regular file"):
+        PartFile(tmp_path / "j")
+
+
 def test_lock_excludes_and_is_removed(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "l"), FileLock(tmp_path / "l")
     assert first.acquire()

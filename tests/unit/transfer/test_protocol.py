@@ -13,9 +13,11 @@ from wangp_downloader.errors import GatedError, NotFoundError, RateLimitedError,
 from wangp_downloader.transfer.answer import Asked, Meaning, judge
 from wangp_downloader.transfer.headers import (
     ContentRange,
+    differs,
     parse_content_range,
     parse_length,
     parse_status_line,
+    validator,
     wait_asked,
 )
 from wangp_downloader.transfer.redirect import Origin, next_url
@@ -60,6 +62,8 @@ def test_nothing_a_server_says_raises(text: str) -> None:
         ({"retry-after": "Thu, 01 Jan 2026 11:00:00 GMT"}, 0),
         ({"ratelimit": '"resolvers";r=0;t=87'}, 87),
         ({"ratelimit": '"api";r=0;t=5', "retry-after": "9"}, 9),
+        ({"ratelimit": '"resolvers";r=4000;t=40'}, None),
+        ({"retry-after": "Thu, 01 Jan 99999999999 12:00:30 GMT"}, None),
         ({"retry-after": "soon"}, None),
         ({}, None),
     ],
@@ -107,6 +111,25 @@ def test_origins_differ_by_scheme_host_and_port() -> None:
     assert len(same | other) == 4
 
 
+@pytest.mark.parametrize(
+    ("known", "headers", "other"),
+    [
+        ('"a"', {"etag": '"a"'}, False),
+        ('"a"', {"etag": '"b"'}, True),
+        ('"a"', {"last-modified": "Mon"}, False),
+        ("last-modified: Mon", {"last-modified": "Mon", "etag": '"b"'}, False),
+        ("last-modified: Mon", {"last-modified": "Tue"}, True),
+        ("last-modified: Mon", {}, False),
+        (None, {"etag": '"a"'}, False),
+    ],
+)
+def test_another_version_by_the_validator_that_is_known(
+    known: str | None, headers: dict[str, str], other: bool
+) -> None:
+    assert differs(known, headers) is other
+    assert not differs(validator(headers), headers)
+
+
 ASKED = Asked("https://cdn/f", start=100, end=200, size=1000, at_origin=False)
 
 
@@ -116,7 +139,7 @@ ASKED = Asked("https://cdn/f", start=100, end=200, size=1000, at_origin=False)
         (206, {"content-range": "bytes 100-199/1000"}, Meaning.BODY),
         (206, {"content-range": "bytes 100-149/1000"}, Meaning.BODY),
         (206, {"content-range": "bytes 100-199/*"}, Meaning.BODY),
-        (206, {"content-range": "bytes 100-299/1000"}, Meaning.RETRY),
+        (206, {"content-range": "bytes 100-299/1000"}, Meaning.BODY),
         (206, {"content-range": "bytes 0-99/1000"}, Meaning.RETRY),
         (206, {"content-range": "bytes 100-199/1001"}, Meaning.CHANGED),
         (206, {}, Meaning.ONE_STREAM),
@@ -133,6 +156,7 @@ ASKED = Asked("https://cdn/f", start=100, end=200, size=1000, at_origin=False)
         (408, {}, Meaning.RETRY),
         (429, {}, Meaning.RETRY),
         (503, {}, Meaning.RETRY),
+        (599, {}, Meaning.RETRY),
         (501, {}, Meaning.FAIL),
         (407, {}, Meaning.FAIL),
         (416, {"content-range": "bytes */1000"}, Meaning.ONE_STREAM),
