@@ -22,7 +22,11 @@ from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferR
 job = json.load(sys.stdin)
 requests = [TransferRequest(f["url"], f["url"], Path(f["to"]), f["size"],
     Digest(DigestKind.SHA256, f["sha256"]) if f["sha256"] else None) for f in job["files"]]
-idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    # Not ru_maxrss: that of the process which started this one counts there.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+idle = peak()
 began = time.monotonic()
 options = {**job["options"]}
 if options.get("ca_file"):
@@ -30,7 +34,7 @@ if options.get("ca_file"):
 results = TransferEngine(TransferOptions(**options)).run(requests, cancel=CancelToken())
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps({"seconds": time.monotonic() - began, "cpu": used.ru_utime + used.ru_stime,
-    "memory": (used.ru_maxrss - idle) * 1024, "fetched": sum(r.bytes_fetched for r in results),
+    "memory": peak() - idle, "fetched": sum(r.bytes_fetched for r in results),
     "errors": [str(r.error) for r in results if r.error], "verified": all(r.verified for r in results)}))
 """
 """A program that fetches what it is told on stdin; ``memory`` is what it took over an idle one."""

@@ -18,7 +18,7 @@ _CONNECTIONS = 8
 def main() -> None:
     kills = int(os.environ.get("BENCH_KILLS", "100"))
     size = int(float(os.environ.get("BENCH_MIB", "200"))) * MIB
-    rate = 20 * MIB
+    rate = 10 * MIB
     chance = random.Random(1)
     with temporary_folder() as folder, serve([size], total_bytes_per_s=rate) as (files, sent):
         target = folder / "model.bin"

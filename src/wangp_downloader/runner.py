@@ -6,6 +6,7 @@ transfer room's; both re-check the disk right before they act.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -201,11 +202,16 @@ class Runner:
             return results
         known = self._parts.remote.cached([file.remote for file in first if file.remote is not None])
         requests = [self._request(file, known) for file in first]
-        answers = {
-            answer.key: answer for answer in self._parts.engine.run(requests, cancel=cancel, emit=emit)
-        }
-        for file, request in zip(first, requests, strict=True):
-            results[file.target] = self._settle(file, request, answers[file.target], cancel, emit)
+        orders = {file.target: (file, request) for file, request in zip(first, requests, strict=True)}
+
+        def settle(answer: TransferResult) -> None:
+            # At once: a file in place that the journal does not know could not be undone.
+            with contextlib.suppress(DownloaderError):
+                results[answer.key] = self._settle(*orders[answer.key], answer, cancel, emit)
+
+        for answer in self._parts.engine.run(requests, cancel=cancel, emit=emit, done=settle):
+            if answer.key not in results:
+                results[answer.key] = self._settle(*orders[answer.key], answer, cancel, emit)
         for file in twins:
             cancel.raise_if_cancelled()
             results[file.target] = self._link_twin(file, results, first, cancel, emit)
@@ -264,11 +270,13 @@ class Runner:
             return FileResult(
                 file, Outcome.FAILED, error.message, error.hint, bytes_fetched=answer.bytes_fetched
             )
-        if answer.verified and file.digest is not None and file.size is not None:
-            self._parts.hashes.remember(request.destination, file.digest, file.size)
-        source = redact_url(file.remote.url) if file.remote else None
-        change = Change(JournalAction.DOWNLOAD, str(request.destination), source, digest=file.digest)
-        self._parts.journal.record(change, after=os.lstat(request.destination))
+        try:
+            self._record(file, request, answer)
+        except OSError as error:
+            problem = f"{request.destination} was removed or can not be read again: {error.strerror}"
+            return FileResult(
+                file, Outcome.FAILED, problem, "start again", bytes_fetched=answer.bytes_fetched
+            )
         if request.destination != self._target(file):
             try:
                 copy = LocalCopy("hub", str(request.destination), Evidence.COMPUTED)
@@ -282,6 +290,13 @@ class Runner:
             verified=answer.verified,
             bytes_fetched=answer.bytes_fetched,
         )
+
+    def _record(self, file: PlannedFile, request: TransferRequest, answer: TransferResult) -> None:
+        if answer.verified and file.digest is not None and file.size is not None:
+            self._parts.hashes.remember(request.destination, file.digest, file.size)
+        source = redact_url(file.remote.url) if file.remote else None
+        change = Change(JournalAction.DOWNLOAD, str(request.destination), source, digest=file.digest)
+        self._parts.journal.record(change, after=os.lstat(request.destination))
 
     def _link_twin(
         self,

@@ -369,7 +369,10 @@ class Session:
         earlier = left_undone(self._queue_folder)
         left = {file.target for file in plan.files if file.selected and file.action in actions}
         memory.remember(left)
-        forget(path for path, targets in earlier.items() if targets <= {file.target for file in plan.files})
+        # What Wan2GP no longer names can not be done any more.
+        known = {row.target for row in self.catalog(ask=False).requirements} if earlier else set()
+        planned = {file.target for file in plan.files}
+        forget(path for path, targets in earlier.items() if not (targets & known) - planned)
 
         def watch(emit: Emit) -> Emit:
             def watched(event: Event) -> None:

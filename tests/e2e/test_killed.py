@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ import pytest
 
 from tests.e2e.conftest import BASE, World
 from tests.unit.catalog.trees import make_tree
+from wangp_downloader.demo import faults
+from wangp_downloader.demo.faults import Match
 from wangp_downloader.demo.hub_content import Generated
 
 SIZE = 24 * 1024 * 1024
@@ -109,6 +114,64 @@ def test_what_was_asked_for_survives_a_kill(world: World, big: dict[str, str]) -
     assert finished(world, big) == dict.fromkeys(big, True)
     assert "nothing was left undone" in world.run("download", "--resume").err
     assert parts_of(world) == []
+
+
+@pytest.fixture
+def one_slow(world: World, big: dict[str, str]) -> tuple[Path, Path]:
+    """The two files' paths; the second one comes slowly, for as long as the fault lasts."""
+    quick, slow = (world.tree / target for target in big)
+    world.hub.faults.add(faults.slow(200_000, Match(path=slow.name, listener="cdn", times=None)))
+    return quick, slow
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def test_a_kill_does_not_take_finished_files_out_of_the_journal(
+    world: World, one_slow: tuple[Path, Path]
+) -> None:
+    quick, _ = one_slow
+    process = start(world, "download", "big")
+    assert process.stderr is not None
+    with process.stderr:
+        wait_for(lambda: quick.exists() and not list(quick.parent.glob(f".{quick.name}.part*")))
+        wait_for(lambda: world.run("undo", "--dry-run", "--json").document["entries"])
+        process.kill()
+        process.wait()
+    [entry] = world.run("undo", "--dry-run", "--json").document["entries"]
+    assert entry["target"] == str(quick)
+
+
+def test_a_folder_that_is_removed_meanwhile_fails_its_files_by_name(
+    world: World, one_slow: tuple[Path, Path], big: dict[str, str]
+) -> None:
+    quick, slow = one_slow
+    command = [sys.executable, "-m", "wangp_downloader", "download", "big", "--json"]
+    process = subprocess.Popen(command, cwd=world.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: quick.exists() and list(slow.parent.glob(f".{slow.name}.part")))
+    shutil.rmtree(slow.parent)
+    world.hub.faults.clear()
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"unexpected" not in error
+    outcomes = {row["target"]: row["outcome"] for row in json.loads(output)["files"]}
+    assert outcomes[list(big)[1]] == "failed"
+
+
+def test_resuming_leaves_out_what_wan2gp_no_longer_names(world: World, big: dict[str, str]) -> None:
+    state = Path(world.run("cache", "info", "--json").document["path"]).parent
+    (state / "queue").mkdir(exist_ok=True)
+    left = state / "queue" / "1-a.json"
+    left.write_text(json.dumps({"version": 1, "pid": 2**22 + 1, "targets": ["ckpts/gone.bin", *big]}))
+    result = world.run("download", "--resume", "--json")
+    assert "no longer names ckpts/gone.bin" in result.err
+    assert result.files(outcome="downloaded") == list(big)
+    assert "nothing was left undone" in world.run("download", "--resume").err
+    assert not left.exists()
 
 
 def parts_of(world: World) -> list[dict[str, Any]]:

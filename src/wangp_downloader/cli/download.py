@@ -77,6 +77,9 @@ def download(shared: Shared, order: DownloadOrder) -> int:
             plan = session.plan(request, cancel=cancel, emit=emit)
         for text in plan.warnings:
             warn(text)
+        gone = (request.targets or frozenset()) - {file.target for file in plan.files}
+        if gone:
+            warn(f"Wan2GP no longer names {', '.join(sorted(gone))}: left out")
         if order.dry_run:
             _show_plan(session, order, plan)
             return 0

@@ -29,6 +29,7 @@ SKIPPED_FOLDERS = frozenset(
 _UNFINISHED = (
     ".incomplete",
     ".part",
+    ".bad",
     ".partial",
     ".tmp",
     ".crdownload",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from wangp_downloader.transfer.queue import Queue
 
 
+def _ignore_result(result: TransferResult) -> None:
+    pass
+
+
 class TransferEngine:
     """Fetches files: many connections, verified, resumable, within a limit.
 
@@ -30,7 +34,12 @@ class TransferEngine:
         self._commands: deque[Callable[[Queue], None]] = deque()
 
     def run(
-        self, requests: Sequence[TransferRequest], *, cancel: CancelToken, emit: Emit = ignore
+        self,
+        requests: Sequence[TransferRequest],
+        *,
+        cancel: CancelToken,
+        emit: Emit = ignore,
+        done: Callable[[TransferResult], None] = _ignore_result,
     ) -> list[TransferResult]:
         """Fetch all files; blocks until each has ended.
 
@@ -42,6 +51,8 @@ class TransferEngine:
             requests: What to fetch; keys must differ.
             cancel: Stops the run.
             emit: Told what happens, from this thread.
+            done: Given each result as soon as it is there, from this thread, so that no kill can lose it. Must
+                not raise; bytes wait while it works.
 
         Returns:
             One result a request, in the order of the requests. No error of a single file is raised.
@@ -49,7 +60,8 @@ class TransferEngine:
         from wangp_downloader.transfer.loop import TransferLoop  # noqa: PLC0415 - loads libcurl
 
         self._commands.clear()
-        return TransferLoop(requests, self.options, lambda: self._limit, self._commands, emit).run(cancel)
+        loop = TransferLoop(requests, self.options, lambda: self._limit, self._commands, emit)
+        return loop.run(cancel, done)
 
     @property
     def limit(self) -> float | None:

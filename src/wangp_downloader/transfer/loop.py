@@ -109,8 +109,14 @@ class TransferLoop:
             max(1, options.files_at_once),
         )
 
-    def run(self, cancel: CancelToken) -> list[TransferResult]:
-        """Work until every file has ended, or ``cancel`` is set; return a result a request."""
+    def run(self, cancel: CancelToken, done: Callable[[TransferResult], None]) -> list[TransferResult]:
+        """Work until every file has ended, or ``cancel`` is set; return a result a request.
+
+        Args:
+            cancel: Stops it.
+            done: Given each result as soon as it is there.
+        """
+        self._done = done
         for file in self._queue.all:
             file.report.queued(file.size)
         self._shared.join()
@@ -147,7 +153,7 @@ class TransferLoop:
         now = self._clock()
         self._obey(now)
         self._workers.deliver()
-        self._queue.sweep()
+        self._sweep()
         allowed = self._allowed()
         self._queue.admit(now, allowed)
         self._assign(now, allowed)
@@ -158,6 +164,10 @@ class TransferLoop:
         if now - self._ticked >= _TICK_S:
             self._tick(now)
         return ended
+
+    def _sweep(self) -> None:
+        for file in self._queue.sweep():
+            self._done(self._result(file))
 
     def _obey(self, now: float) -> None:
         while self._commands:
@@ -369,7 +379,7 @@ class TransferLoop:
         until = self._clock() + _CANCEL_S
         while not self._queue.finished and self._clock() < until:
             self._workers.deliver()
-            self._queue.sweep()
+            self._sweep()
             for file in self._queue.open:
                 file.tick(self._clock())
             self._workers.wait(0.01)
@@ -384,7 +394,7 @@ class TransferLoop:
             connection.close()
         self._multi.close()
         self._share.close()
-        self._queue.sweep()
+        self._sweep()
         self._queue.sweep_waiting()
         if self._queue.finished:
             self._workers.close()

@@ -1,14 +1,15 @@
 """Parts that were left over: ours, to go on with or to remove; Wan2GP's own, to know of and to remove.
 
-Only files that look exactly like what this program or huggingface_hub leaves behind are ever listed, and
-only listed ones can be removed.
+Only files that look exactly like what this program, huggingface_hub or Wan2GP leaves behind are ever listed, and
+only listed ones can be removed: these folders also hold what is the user's own.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +22,15 @@ from wangp_downloader.transfer.names import BAD_SUFFIX, JOURNAL_SUFFIX, LOCK_SUF
 from wangp_downloader.transfer.storage import storage_errors
 
 _HUB_SUFFIX = ".incomplete"
-_WAN2GP_TEMPORARY = "_temp"
+_NEW_SUFFIX = ".new"
+_WAN2GP_TEMPORARY = re.compile(r"_temp\d+(\.\d+)?")
+"""Wan2GP's ``shared/utils/download.py`` puts the time behind it."""
+_HUB_FOLDER = (".cache", "huggingface")
+_HUB_NAME = re.compile(r"(?:^[0-9a-f]{40,64}|\.[0-9a-f]{4,64})(\.[0-9a-f]{8})?\.incomplete$")
+"""The etag, a SHA-256 or git blob id, behind a name or alone (huggingface_hub, ``_local_folder.py``)."""
+_MODEL_SUFFIXES = frozenset(
+    ".safetensors .sft .gguf .bin .pt .pth .ckpt .onnx .npz .json .txt .model .yaml .yml .tiktoken".split()
+)
 
 
 class PartKind(StrEnum):
@@ -88,7 +97,8 @@ def remove_part(left: LeftOver) -> int:
             freed = _allocated(left.path)
             left.path.unlink(missing_ok=True)
             if lock is not None:
-                _beside(left.path, JOURNAL_SUFFIX).unlink(missing_ok=True)
+                for suffix in (PART_SUFFIX, JOURNAL_SUFFIX, JOURNAL_SUFFIX + _NEW_SUFFIX):
+                    _beside(left.path, suffix).unlink(missing_ok=True)
         finally:
             if lock is not None:
                 lock.release()
@@ -98,26 +108,48 @@ def remove_part(left: LeftOver) -> int:
 def _walk(root: Path, cancel: CancelToken) -> Iterator[LeftOver]:
     for folder, _, names in os.walk(root):
         cancel.raise_if_cancelled()
-        # Only below the root: a Wan2GP that itself lives in ``_temp/`` is no left-over.
+        # Only below the root: a Wan2GP that itself lives in ``_temp1/`` is no left-over.
         inside = Path(folder).relative_to(root).parts
-        temporary = any(part.startswith(_WAN2GP_TEMPORARY) for part in inside)
-        for name in names:
-            kind = _kind_of(name, temporary=temporary)
-            if kind is not None:
-                with suppress(OSError):
-                    yield _look_at(Path(folder) / name, kind)
+        seen: set[Path] = set()
+        for name in sorted(names, key=len):
+            path = Path(folder) / name
+            part = _beside(path, PART_SUFFIX)
+            with suppress(OSError):
+                kind = None if part in seen else _kind_of(path, inside)
+                if kind is not None:
+                    seen.add(part)
+                    yield _look_at(path, kind)
 
 
-def _kind_of(name: str, *, temporary: bool) -> PartKind | None:
-    if name.startswith(".") and name.endswith(PART_SUFFIX):
-        return PartKind.OURS
-    if name.startswith(".") and name.endswith(BAD_SUFFIX):
-        return PartKind.BAD
+def _kind_of(path: Path, inside: Sequence[str]) -> PartKind | None:
+    name = path.name
+    if name.startswith("."):
+        if _is_ours(path):
+            return PartKind.OURS
+        if name.endswith(BAD_SUFFIX) and _is_model(name.removesuffix(BAD_SUFFIX)):
+            return PartKind.BAD
+    temporary = any(_WAN2GP_TEMPORARY.fullmatch(part) for part in inside)
     if name.endswith(_HUB_SUFFIX):
-        return PartKind.HUB
-    if temporary and not name.endswith((JOURNAL_SUFFIX, LOCK_SUFFIX)):
-        return PartKind.WAN2GP
-    return None
+        hub = tuple(inside[:2]) == _HUB_FOLDER or _HUB_NAME.search(name) is not None
+        return PartKind.HUB if hub or temporary or _is_model(name.removesuffix(_HUB_SUFFIX)) else None
+    return PartKind.WAN2GP if temporary else None
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a file is a part of ours, or what is left of one without its part."""
+    name = path.name
+    if name.endswith(PART_SUFFIX):
+        kin = (_beside(path, JOURNAL_SUFFIX), _beside(path, LOCK_SUFFIX))
+        return _is_model(name.removesuffix(PART_SUFFIX)) or any(each.exists() for each in kin)
+    if name.endswith((JOURNAL_SUFFIX, JOURNAL_SUFFIX + _NEW_SUFFIX)):
+        journal = Journal(path)
+        journal.load()
+        return journal.header is not None
+    return name.endswith(LOCK_SUFFIX) and path.stat().st_size == 0
+
+
+def _is_model(name: str) -> bool:
+    return Path(name).suffix.lower() in _MODEL_SUFFIXES
 
 
 def _look_at(path: Path, kind: PartKind) -> LeftOver:
@@ -140,8 +172,12 @@ def _look_at(path: Path, kind: PartKind) -> LeftOver:
     )
 
 
-def _beside(part: Path, suffix: str) -> Path:
-    return part.with_name(part.name.removesuffix(PART_SUFFIX) + suffix)
+def _beside(path: Path, suffix: str) -> Path:
+    """Return a file of the same download: ``path`` is its part, journal or lock."""
+    stem = path.name
+    for ending in (PART_SUFFIX, JOURNAL_SUFFIX, JOURNAL_SUFFIX + _NEW_SUFFIX, LOCK_SUFFIX):
+        stem = stem.removesuffix(ending)
+    return path.with_name(stem + suffix)
 
 
 def _is_locked(path: Path) -> bool:

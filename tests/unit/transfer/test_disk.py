@@ -179,13 +179,18 @@ def test_left_overs_are_listed_and_removed(tmp_path: Path) -> None:
     journal.begin(HEADER)
     journal.append([Extent(0, 30, 1)])
     journal.close()
-    for name in ("a.incomplete", "_temp12/b.safetensors", "normal.safetensors", ".bad.bin.bad"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"y")
+    etag = "0" * 64
+    theirs = (f".cache/huggingface/download/x.{etag}.12345678.incomplete", "a.safetensors.incomplete")
+    orphans = (".gone.bin.part.lock", ".gone.bin.part.json.new")
+    for name in (*theirs, "_temp12.5/b.safetensors", "normal.safetensors", ".bad.bin.bad", *orphans):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b"" if name in orphans else b"y")
     found = {left.path.name: left for left in list_parts([tmp_path, tmp_path / "no"], cancel=CancelToken())}
     assert {name: left.kind for name, left in found.items()} == {
         ".model.bin.part": PartKind.OURS,
-        "a.incomplete": PartKind.HUB,
+        ".gone.bin.part.lock": PartKind.OURS,
+        f"x.{etag}.12345678.incomplete": PartKind.HUB,
+        "a.safetensors.incomplete": PartKind.HUB,
         "b.safetensors": PartKind.WAN2GP,
         ".bad.bin.bad": PartKind.BAD,
     }
@@ -198,6 +203,24 @@ def test_left_overs_are_listed_and_removed(tmp_path: Path) -> None:
     lock.release()
     assert remove_part(ours) > 0
     assert not names.journal.exists()
+    remove_part(found[".gone.bin.part.lock"])
+    assert not list(tmp_path.glob(".gone*"))
+
+
+def test_what_only_looks_like_a_left_over_is_the_users_own(tmp_path: Path) -> None:
+    for name in (
+        "_templates/my_lora.safetensors",
+        "_temporal/x.safetensors",
+        "_temp/y.safetensors",
+        "thesis.incomplete",
+        ".notes.part",
+        ".mine.bad",
+        ".x.part.json",
+        ".x.part.lock",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"mine")
+    assert list_parts([tmp_path], cancel=CancelToken()) == []
 
 
 def test_instances_share_the_limit(tmp_path: Path) -> None:
