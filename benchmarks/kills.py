@@ -27,7 +27,7 @@ def main() -> None:
         while done < kills and not target.exists():
             process = start_fetch(files)
             # Start-up included: some kills hit the opening, most the transfer.
-            time.sleep(chance.uniform(0.1, 0.3 + 1.6 * size / rate / kills))
+            time.sleep(chance.uniform(0.1, 0.3 + 1.2 * size / rate / kills))
             process.kill()
             process.communicate()
             done += 1

@@ -70,6 +70,7 @@ class HttpRequest:
         bytes_per_s: What a limit leaves for this connection, None for no limit. The kernel then gets a
             small receive buffer, so that the sender is held back too and does not come in bursts.
         fresh: True to open a new TCP connection.
+        http2: True to use HTTP/2 where the server offers it.
     """
 
     url: str
@@ -78,6 +79,7 @@ class HttpRequest:
     token: str | None = field(default=None, repr=False)
     bytes_per_s: float | None = None
     fresh: bool = False
+    http2: bool = True
 
 
 class HttpConnection:
@@ -139,7 +141,8 @@ class HttpConnection:
         limited = request.bytes_per_s is not None
         handle.setopt(pycurl.BUFFERSIZE, _SMALL_BUFFER_BYTES if limited else _BUFFER_BYTES)
         # HTTP/2's own windows would take megabytes that the limit has not granted.
-        version = pycurl.CURL_HTTP_VERSION_1_1 if limited else pycurl.CURL_HTTP_VERSION_2TLS
+        http2 = request.http2 and not limited
+        version = pycurl.CURL_HTTP_VERSION_2TLS if http2 else pycurl.CURL_HTTP_VERSION_1_1
         handle.setopt(pycurl.HTTP_VERSION, version)
         self._rate, self._descriptor = request.bytes_per_s, -1
         if limited:

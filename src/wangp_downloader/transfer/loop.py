@@ -235,6 +235,8 @@ class TransferLoop:
             token=file.source.token_for(fetch.url),
             bytes_per_s=self._share_each,
             fresh=fetch.fresh or self._fresh_wanted > 0,
+            # It costs a third more of the loop's time, which matters only where that is the limit.
+            http2=not self._pace.strained,
         )
         self._fresh_wanted = max(0, self._fresh_wanted - 1)
         running.alive_at = running.window_at = self._clock()

@@ -21,10 +21,12 @@ class Pace:
     Attributes:
         most: The user's budget.
         useful: How many connections can be made use of, 1 to ``most``.
+        strained: True once the loop, and not the line, was the limit.
     """
 
     most: int
     useful: int = 0
+    strained: bool = False
     _answered: bool = False
     _recent: list[float] = field(default_factory=list)
 
@@ -49,7 +51,9 @@ class Pace:
         """
         self._recent.append(1.0 - waited_s / elapsed_s if elapsed_s > 0 else 0.0)
         recent = self._recent
-        if len(recent) > 1 and min(recent[-2:]) > _BUSY and self.useful > 1:
+        busy = len(recent) > 1 and min(recent[-2:]) > _BUSY
+        self.strained = self.strained or busy
+        if busy and self.useful > 1:
             self.useful //= 2
             recent.clear()
         elif len(recent) >= _TICKS and sum(recent) / len(recent) < _IDLE:

@@ -172,6 +172,8 @@ def test_a_loop_that_never_waits_gives_connections_up_but_not_for_one_busy_momen
     pace.tick(0.0, 0.05)
     pace.tick(0.015, 0.05)
     assert pace.useful == 8
+    assert not pace.strained
     for _ in range(10):
         pace.tick(0.0, 0.05)
     assert pace.useful == 1
+    assert pace.strained
