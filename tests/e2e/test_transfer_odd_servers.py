@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 
 from tests.e2e.raw_server import Conversation, serving
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import DownloaderError
-from wangp_downloader.events import Event
+from wangp_downloader.errors import DownloaderError, OfflineError
+from wangp_downloader.events import Event, FileRetrying
 from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
 
@@ -137,6 +138,25 @@ def test_header_lines_without_end_are_no_sign_of_life(tmp_path: Path) -> None:
             request_for(f"{server.url}/x", tmp_path / "x"), options=replace(QUICK, stall_timeout_s=0.5)
         )
     assert result.verified
+
+
+def test_a_host_that_never_answers_is_given_up_after_few_attempts(tmp_path: Path) -> None:
+    # A full backlog: the kernel lets further connections wait, as a firewall that drops everything does.
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        events: list[Event] = []
+        options = replace(QUICK, connect_timeout_s=0.3)
+        [result] = fetch(
+            request_for(f"http://127.0.0.1:{port}/x", tmp_path / "x"), options=options, events=events
+        )
+        for filler in fillers:
+            filler.close()
+    assert isinstance(result.error, OfflineError)
+    assert sum(isinstance(event, FileRetrying) for event in events) <= 3
 
 
 def test_one_answer_of_another_length_is_doubted_and_asked_for_again(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ class Fetch:
         asked_end: End of the range as it was asked for, None without a range.
         hops: Redirects followed for it.
         verdict: What the answer means, None before there is one.
+        slow_to_fail: True if its failure took long to show: that counts for more.
     """
 
     lease: Lease
@@ -52,6 +53,7 @@ class Fetch:
     asked_end: int | None = None
     hops: int = 0
     verdict: Verdict | None = None
+    slow_to_fail: bool = False
 
     @property
     def needs_no_more(self) -> bool:

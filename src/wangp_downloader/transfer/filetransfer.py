@@ -7,6 +7,7 @@ itself (:class:`Books` does). Everything here runs in the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from wangp_downloader.errors import CancelledError, DownloaderError, IntegrityError, TransferError
@@ -29,6 +30,7 @@ from wangp_downloader.units import format_duration, format_size
 
 _LOCK_POLL_S = 0.3
 _MOST_REPAIRS = 3
+_SLOW_WEIGHT = 3
 
 
 class FileTransfer:
@@ -232,7 +234,7 @@ class FileTransfer:
 
     # -- trouble
 
-    def trouble(self, fetch: Fetch, error: DownloaderError, *, weight: int = 1) -> None:
+    def trouble(self, fetch: Fetch, error: DownloaderError) -> None:
         """Note that a fetch failed: wait and try again, or give up."""
         if not error.retryable:
             self.fail(error)
@@ -241,6 +243,7 @@ class FileTransfer:
             return  # of the same trouble that was counted already
         options, worker = self._context.options, self._context.worker
         asked_s = error.retry_after_s
+        weight = _SLOW_WEIGHT if fetch.slow_to_fail else 1
         wait_s = self._backoff.failed(weight=weight, asked_s=asked_s)
         too_long = (asked_s or 0) > options.max_wait_s
         if self._backoff.exhausted or too_long:
@@ -267,9 +270,10 @@ class FileTransfer:
         seconds = self._context.options.stall_timeout_s
         what = "hardly anything" if fetch.sink.taken else "nothing"
         error = TransferError(f"{redact_url(fetch.url)}: {what} came for {seconds:.0f} s", retryable=True)
+        fetch.slow_to_fail = True
         fetch.sink.flush()
         self._release(fetch)
-        self.trouble(fetch, error, weight=3)
+        self.trouble(fetch, error)
 
     def restart(self, fetch: Fetch) -> None:
         """End a fetch so that its rest is asked for anew, on another connection; nobody is to blame."""
@@ -482,13 +486,7 @@ class FileTransfer:
     def _leave(self, books: Books, result: TransferResult | None) -> None:
         """Close without leaving a part: the file is in place, or kept aside."""
         self.state, self._settling = State.CLOSING, None
-
-        def then() -> None:
-            if result is None:
-                self._conclude_error()
-            else:
-                self._conclude(result)
-
+        then = self._conclude_error if result is None else partial(self._conclude, result)
         books.close(remove=True, then=then)
 
     def _conclude_error(self) -> None:

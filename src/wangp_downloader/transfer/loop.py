@@ -284,6 +284,7 @@ class TransferLoop:
         if running is None or self._running.get(running.fetch) is not running:
             return
         error = running.connection.error(code, detail) if code else None
+        running.fetch.slow_to_fail = code == pycurl.E_OPERATION_TIMEDOUT
         target = running.file.ended(running.fetch, error)
         if target is not None and self._running.pop(running.fetch, None) is not None:
             self._multi.remove_handle(running.connection.handle)

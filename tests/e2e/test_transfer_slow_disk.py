@@ -1,0 +1,84 @@
+"""A disk that is slow or hangs: the network loop goes on, memory stays bounded, stopping is quick."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.raw_server import serving
+from wangp_downloader.cancel import CancelToken
+from wangp_downloader.errors import CancelledError
+from wangp_downloader.files import Digest, DigestKind
+from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest
+from wangp_downloader.transfer.storage import PartFile
+
+MIB = 1024 * 1024
+CONTENT = os.urandom(48 * MIB + 17)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Disk:
+    """Every write of every part file waits for it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go_on = threading.Event()
+        self.waiting = threading.Event()
+        self.write_s = 0.0
+        really = PartFile.write
+
+        def write(part: PartFile, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+            self.waiting.set()
+            self.go_on.wait()
+            time.sleep(self.write_s)  # that is what a slow disk is
+            really(part, offset, chunks)
+
+        monkeypatch.setattr(PartFile, "write", write)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+@pytest.mark.parametrize("connections", [1, 8])
+def test_a_slow_disk_holds_the_network_back(tmp_path: Path, disk: Disk, connections: int) -> None:
+    disk.write_s = 0.01
+    disk.go_on.set()
+    with serving(lambda conversation: conversation.part(CONTENT)) as server:
+        request = TransferRequest(
+            "x", f"{server.url}/x", tmp_path / "x", len(CONTENT), Digest(DigestKind.SHA256, SHA256)
+        )
+        options = TransferOptions(connections=connections)
+        [result] = TransferEngine(options).run([request], cancel=CancelToken())
+    assert result.verified
+    assert result.bytes_fetched == len(CONTENT)
+
+
+def test_a_disk_that_hangs_does_not_delay_stopping(tmp_path: Path, disk: Disk) -> None:
+    cancel = CancelToken()
+    with serving(lambda conversation: conversation.part(CONTENT)) as server:
+        request = TransferRequest(
+            "x", f"{server.url}/x", tmp_path / "x", len(CONTENT), Digest(DigestKind.SHA256, SHA256)
+        )
+        stopped: list[float] = []
+
+        def stop() -> None:
+            disk.waiting.wait(20)
+            stopped.append(time.monotonic())
+            cancel.cancel()
+
+        threading.Thread(target=stop, daemon=True).start()
+        try:
+            [result] = TransferEngine().run([request], cancel=cancel)
+            took = time.monotonic() - stopped[0]
+        finally:
+            disk.go_on.set()
+    assert isinstance(result.error, CancelledError)
+    assert took < 3
+    assert not (tmp_path / "x").exists()
