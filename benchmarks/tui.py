@@ -1,7 +1,8 @@
-"""How quick the TUI is: first paint, keystroke to paint, CPU while sixteen files download.
+"""How quick the TUI is: first paint, keystroke to paint, CPU and memory while sixteen files download.
 
 Everything is measured from outside, through a pseudo terminal: from the start of the process or the write of
-the key to the last byte of the frame. Run it alone: ``python -m benchmarks.tui``.
+the key to the last byte of the frame. Run it alone: ``python -m benchmarks.tui``. ``BENCH_LEAK_S`` (60) is how long
+memory is watched while downloads run.
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ def main() -> None:
         _first_paint(folder)
         _keystrokes(folder)
         _progress(folder)
+        _leak(folder, float(os.environ.get("BENCH_LEAK_S", "60")))
 
 
 def _ours(folder: str, *options: str) -> list[str]:
@@ -200,6 +202,20 @@ def _progress(folder: str) -> None:
         used = terminal.cpu_s() - before
         terminal.close()
         print(f"CPU, {label:<33} {100 * used / BUSY_S:5.1f} %  {sent / BUSY_S / 1024:5.0f} KiB/s")
+
+
+def _leak(folder: str, seconds: float) -> None:
+    terminal = Terminal(_ours(folder, f"rows={ROWS}", "busy"))
+    terminal.read_until(b"t2v_2_2_high")
+    terminal.drain(1.5)
+    for key in "ad":
+        terminal.press(key)
+    terminal.drain(20.0)  # caches fill
+    before = terminal.memory_mib()
+    terminal.drain(seconds)
+    after = terminal.memory_mib()
+    terminal.close()
+    print(f"memory, {seconds:.0f} s of downloads      {before:.1f} -> {after:.1f} MiB")
 
 
 def _ms(seconds: float) -> str:
