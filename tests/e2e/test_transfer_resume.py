@@ -314,6 +314,31 @@ def test_pause_and_resume(world: World) -> None:
     assert sum(isinstance(event, FilePaused) for event in world.events) == 1
 
 
+@pytest.mark.parametrize("connections", [1, 4])
+def test_a_part_that_something_else_edits_meanwhile_is_mended(world: World, connections: int) -> None:
+    world.hub.shape(total_bytes_per_s=40e6)
+    edited = threading.Event()
+
+    def edit() -> None:
+        with world.part.open("r+b") as part:
+            part.seek(1_000)
+            part.write(b"not what came")
+        edited.set()
+
+    def watch(event: Event) -> None:
+        world.events.append(event)
+        if isinstance(event, FileProgress) and event.done > 8_000_000 and not edited.is_set():
+            # Not in the very moment in which what arrived is written: that would pass unnoticed.
+            threading.Timer(0.01, edit).start()
+
+    options = replace(QUICK, connections=connections)
+    [result] = TransferEngine(options).run([world.request()], cancel=CancelToken(), emit=watch)
+    assert edited.is_set()
+    assert result.verified
+    assert world.arrived()
+    assert any(isinstance(event, Notice) and "changed on the disk" in event.text for event in world.events)
+
+
 def test_nothing_is_said_of_a_paused_file_until_it_goes_on(world: World) -> None:
     world.hub.shape(total_bytes_per_s=40e6)
     engine, resumed = TransferEngine(QUICK), threading.Event()

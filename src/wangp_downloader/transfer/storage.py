@@ -55,10 +55,13 @@ def storage_error(doing: str, path: Path, error: OSError) -> StorageError:
 
 
 class PartFile:
-    """An open part file: written by the loop's thread, synced and read by others.
+    """An open part file: written by one thread, synced and read by others.
 
     Args:
         path: The file, created if it is not there.
+
+    Attributes:
+        disturbed: True once something else seems to have written to it: its time of change was not ours.
 
     Raises:
         StorageError: It can not be opened.
@@ -66,6 +69,7 @@ class PartFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.disturbed = False
         with storage_errors("write", path):
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
             self._fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
@@ -73,6 +77,7 @@ class PartFile:
                 self.close()
                 raise OSError(errno.EINVAL, "it is no regular file", str(path))
             self._identity = self._stat()
+            self._changed_ns = os.fstat(self._fd).st_mtime_ns
 
     @property
     def length(self) -> int:
@@ -81,6 +86,7 @@ class PartFile:
 
     def write(self, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
         """Write ``chunks`` one after the other from ``offset`` on; raises the bare ``OSError``."""
+        self.look()
         written = _write_chunks(self._fd, chunks, offset)
         total = sum(map(len, chunks))
         if written < total:
@@ -89,6 +95,12 @@ class PartFile:
             while rest:
                 count = _write_chunks(self._fd, [rest], offset + total - len(rest))
                 rest = rest[count:]
+        self._changed_ns = os.fstat(self._fd).st_mtime_ns
+
+    def look(self) -> None:
+        """Notice whether something else has written to the file since we did."""
+        if os.fstat(self._fd).st_mtime_ns != self._changed_ns:
+            self.disturbed = True
 
     def preallocate(self, size: int) -> None:
         """Reserve ``size`` bytes where that is cheap, so that a full disk shows before the first byte.
@@ -108,11 +120,13 @@ class PartFile:
         if size >= _PREALLOCATE_FROM and not _in_memory(self._fd):
             with storage_errors("reserve space for", self.path):
                 _fallocate(self._fd, size)
+                self._changed_ns = os.fstat(self._fd).st_mtime_ns
 
     def truncate(self, size: int) -> None:
         """Cut or extend to ``size`` bytes."""
         with storage_errors("resize", self.path):
             os.ftruncate(self._fd, size)
+            self._changed_ns = os.fstat(self._fd).st_mtime_ns
 
     def sync_data(self) -> None:
         """Bring what was written to the disk; may block for long.

@@ -228,10 +228,16 @@ def finish(
         TransferError: Something appeared at the destination meanwhile.
         StorageError: The disk refuses.
     """
+    part.look()
     if part.length != size:
         part.truncate(size)
     if request.digest is not None and actual != request.digest.hex:
         return Mismatch(actual, changed_extents(part.path, extents))
+    if part.disturbed:
+        # The hash is that of what arrived: what is on the disk by now may be something else.
+        changed = changed_extents(part.path, extents)
+        if changed:
+            return Mismatch(actual, changed)
     names = PartNames.beside(request.destination)
     if request.digest is None:
         with storage_errors("read", part.path):
