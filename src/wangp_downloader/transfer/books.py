@@ -236,9 +236,10 @@ class Books:
                 self._part.close()
                 self._journal.remove()
             else:
-                # After a refusal nobody knows which of them were written; what was claimed before stands.
-                refused = follower is not None and follower.failure is not None
-                work.close_part(self._part, self._journal, header, [] if refused else extents)
+                if follower is not None and follower.failure is not None:
+                    # Not all that arrived was written: what was is worth keeping.
+                    extents[:] = work.unchanged_extents(self._part.path, extents)
+                work.close_part(self._part, self._journal, header, extents)
 
         self._run(job, lambda _: then(), lambda _: then())
 

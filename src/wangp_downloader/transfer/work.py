@@ -211,6 +211,15 @@ def changed_extents(path: Path, extents: list[Extent]) -> list[Extent]:
     return changed
 
 
+def unchanged_extents(path: Path, extents: list[Extent]) -> list[Extent]:
+    """Return the extents whose bytes are on the disk as they were received; none if that can not be read."""
+    try:
+        changed = set(changed_extents(path, extents))
+    except StorageError:
+        return []
+    return [extent for extent in extents if extent not in changed]
+
+
 def finish(
     request: TransferRequest, part: PartFile, extents: list[Extent], size: int, actual: str
 ) -> InPlace | Mismatch:
