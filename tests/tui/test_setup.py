@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from textual.geometry import Region
+from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from tests.tui.conftest import Open, Screen
 from tests.tui.fake_engine import FakeEngine
 from tests.tui.fake_setup import FakeSetup
-from wangp_downloader.errors import SettingsError
+from wangp_downloader.errors import CatalogError, SettingsError
 from wangp_downloader.tui.screens.setup import SetupScreen
 
 
@@ -28,6 +33,12 @@ async def form(screen: Screen) -> SetupScreen:
     await screen.until(lambda: screen.app.screen.query("#field-bandwidth_limit_kb"), "the form")
     assert isinstance(screen.app.screen, SetupScreen)
     return screen.app.screen
+
+
+def in_sight(page: SetupScreen, widget: Widget) -> Region:
+    """The part of a widget that nothing cuts off."""
+    place = page.find_widget(widget)
+    return place.region.intersection(place.clip)
 
 
 async def test_the_first_run_is_checked_while_one_types_saved_and_goes_on(open_app: Open) -> None:
@@ -100,3 +111,56 @@ async def test_a_file_that_can_not_be_written_is_said_in_the_form(open_app: Open
         await screen.press("ctrl+s")
         await screen.pilot.pause()
         assert "can not be written" in str(page.query_one("#setup-problem", Static).render())
+
+
+@pytest.mark.parametrize("size", [(60, 18), (80, 24), (100, 30), (120, 30), (100, 34), (200, 50)])
+@pytest.mark.parametrize("first_run", [True, False])
+async def test_buttons_and_problem_are_in_sight_at_every_size(
+    open_app: Open, size: tuple[int, int], first_run: bool
+) -> None:
+    setup = FakeSetup(refuse=True)
+    options: dict[str, Any] = {"settle": False, "open_engine": FirstRun(setup)} if first_run else {}
+    async with open_app(open_setup=lambda: setup, open_demo=FakeEngine, size=size, **options) as screen:
+        if not first_run:
+            await screen.press(",")
+        page = await form(screen)
+        page.query_one("#field-wan2gp_directory", Input).value = "/srv/other"
+        await screen.until(lambda: not page.query_one("#save", Button).disabled, "a valid form")
+        await screen.press("ctrl+s")
+        for name in ("#save", "#demo", "#cancel", "#setup-problem"):
+            widget = page.query_one(name)
+            assert in_sight(page, widget) == widget.region, name
+            assert widget.region.area, name
+
+
+async def test_the_first_field_has_the_focus_and_what_was_found_stays_in_sight(open_app: Open) -> None:
+    setup = FakeSetup()
+    async with open_app(
+        settle=False, open_setup=lambda: setup, open_engine=FirstRun(setup), size=(80, 24)
+    ) as screen:
+        page = await form(screen)
+        await screen.until(lambda: page.focused is page.query_one("#field-wan2gp_directory"), "the focus")
+        assert page.query_one("#setup-form").scroll_offset.y == 0
+        for name in ("#setup-welcome", "#label-wan2gp_directory", "#field-wan2gp_directory"):
+            assert in_sight(page, page.query_one(name)).area, name
+
+
+async def test_keys_of_the_form_keep_their_order_however_fast_they_come(open_app: Open) -> None:
+    setup = FakeSetup()
+    async with open_app(open_setup=lambda: setup) as screen:
+        await screen.press(",")
+        page = await form(screen)
+        page.query_one("#field-wan2gp_directory", Input).value = ""
+        await screen.press(*"hello-world", "backspace", "x", "y", "enter", *"/hub", "ctrl+w", "z")
+        assert page.query_one("#field-wan2gp_directory", Input).value == "hello-worlxy"
+        assert page.query_one("#field-hub_directory", Input).value == "/z"
+
+
+async def test_a_folder_that_vanished_is_called_gone(open_app: Open) -> None:
+    def vanished() -> FakeEngine:
+        raise CatalogError("/mnt/Wan2GP is no Wan2GP folder: it has neither defaults/ nor wgp.py")
+
+    async with open_app(settle=False, open_setup=FakeSetup, open_engine=vanished) as screen:
+        page = await form(screen)
+        assert "is gone" in str(page.query_one("#dialog-title", Static).render())
+        assert "mount it" in str(page.query_one("#setup-welcome", Static).render())

@@ -33,7 +33,7 @@ from wangp_downloader.tui.messages import PlanArrived
 from wangp_downloader.tui.plan_cache import save_plan
 from wangp_downloader.tui.screens.main import TALL_CELLS, WIDE_CELLS, MainScreen
 from wangp_downloader.tui.state import UiState, load_state, save_state
-from wangp_downloader.tui.widgets.filter import FilterInput
+from wangp_downloader.tui.widgets.ordered import OrderedInput
 from wangp_downloader.tui.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ class DownloaderApp(App[None]):
             terminal.handle_signals(self)
 
     async def on_event(self, event: InputEvent) -> None:
-        """Give text to the filter at once, everything else to Textual."""
+        """Give text to inputs at once, everything else to Textual."""
         if isinstance(event, Key | Paste) and not event.is_forwarded and self.screen_stack:
             focused = self.focused
-            if isinstance(focused, FilterInput) and focused.take(event):
+            if isinstance(focused, OrderedInput) and focused.take(event):
                 return
         await super().on_event(event)
 

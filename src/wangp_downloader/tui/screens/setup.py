@@ -14,8 +14,18 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
-from wangp_downloader.errors import DownloaderError
+from wangp_downloader.errors import CatalogError, DownloaderError
 from wangp_downloader.tui.engine import Finding, Setup, SetupField
+from wangp_downloader.tui.widgets.ordered import OrderedInput
+
+
+class FieldInput(OrderedInput):
+    """An input of the form; Enter goes on to the next field."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,tab,ctrl+j", "app.focus_next", "Next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", "Previous", show=False, priority=True),
+    ]
 
 
 class SetupScreen(ModalScreen[str | None]):
@@ -61,23 +71,36 @@ class SetupScreen(ModalScreen[str | None]):
         """True if nothing works before this form is saved."""
         return self.error is not None
 
+    @property
+    def gone(self) -> bool:
+        """True if the folder that the settings name is no Wan2GP any more."""
+        return isinstance(self.error, CatalogError)
+
     def compose(self) -> ComposeResult:
         """Lay out the frame; the fields follow when they are known."""
-        with Vertical(id="setup"):
-            yield Static("Welcome" if self.first_run else "Settings", id="dialog-title")
+        with Vertical(id="setup", classes="-first-run" if self.first_run else ""):
+            yield Static(self._title(), id="dialog-title")
             with VerticalScroll(id="setup-form"):
                 yield Static(self._welcome(), id="setup-welcome", markup=False)
                 yield Static("looking around on this machine …", id="setup-found", markup=False)
-            with Horizontal(id="dialog-buttons"):
-                yield Button("Save (^s)", id="save", variant="primary", compact=True, disabled=True)
-                if self.with_demo:
-                    yield Button("Try the demo", id="demo", compact=True)
-                yield Button("Quit" if self.first_run else "Back", id="cancel", compact=True)
-            yield Static("", id="setup-problem", markup=False)
+            with Vertical(id="setup-foot"):
+                yield Static("", id="setup-problem", markup=False)
+                with Horizontal(id="dialog-buttons"):
+                    yield Button("Save (^s)", id="save", variant="primary", compact=True, disabled=True)
+                    if self.with_demo:
+                        yield Button("Try the demo", id="demo", compact=True)
+                    yield Button("Quit" if self.first_run else "Back", id="cancel", compact=True)
+
+    def _title(self) -> str:
+        if self.error is None:
+            return "Settings"
+        return "The Wan2GP folder is gone" if self.gone else "Welcome"
 
     def _welcome(self) -> str:
         if self.error is None:
-            return "Saved to config.yaml; the table is loaded anew."
+            return "Ctrl+s writes config.yaml and loads the table anew."
+        if self.gone:
+            return f"{self.error.message}\nmount it, or choose another"
         hint = f"\n{self.error.hint}" if self.error.hint else ""
         return f"{self.error.message}{hint}"
 
@@ -95,16 +118,24 @@ class SetupScreen(ModalScreen[str | None]):
 
     async def on_setup_screen_looked(self, message: Looked) -> None:
         """Show what was found and the fields with their values."""
-        self.query_one("#setup-found", Static).update(_found_text(message.findings))
         fields = [field for field in message.fields if not (self.first_run and field.advanced)]
         self._fields = {field.key: field for field in fields}
         form = self.query_one("#setup-form")
         for field in fields:
-            await form.mount(Label(field.label, classes="field-label", markup=False), _editor(field))
+            label = Label(field.label, id=f"label-{field.key}", classes="field-label", markup=False)
+            await form.mount(label, _editor(field))
             await form.mount(Static("", id=f"note-{field.key}", classes="field-note", markup=False))
             self._check(field.key, field.value)
+        self.query_one("#setup-found", Static).update(_found_text(message.findings))
         if fields:
-            self.set_focus(self.query_one(f"#field-{fields[0].key}"))
+            self.set_focus(self.query_one(f"#field-{fields[0].key}"), scroll_visible=False)
+            self.call_after_refresh(self._reveal, fields[0].key)
+
+    def _reveal(self, key: str) -> None:
+        # No further than is needed: what was found stays in sight where there is room for both.
+        form = self.query_one("#setup-form")
+        for part in (f"#note-{key}", f"#label-{key}"):
+            form.scroll_to_widget(self.query_one(part), animate=False)
 
     def on_setup_screen_look_failed(self, message: LookFailed) -> None:
         """Say why there is no form."""
@@ -114,10 +145,6 @@ class SetupScreen(ModalScreen[str | None]):
         """Check what is typed."""
         if event.input.id:
             self._check(event.input.id.removeprefix("field-"), event.value)
-
-    def on_input_submitted(self) -> None:
-        """Go to the next field."""
-        self.focus_next()
 
     def on_select_changed(self, event: Select.Changed) -> None:
         """Check what was chosen."""
@@ -169,7 +196,7 @@ def _editor(field: SetupField) -> Input | Select[str]:
     if field.choices:
         options = [(choice, choice) for choice in field.choices]
         return Select(options, value=field.value, allow_blank=False, id=f"field-{field.key}", compact=True)
-    editor = Input(field.value, id=f"field-{field.key}", compact=True)
+    editor = FieldInput(field.value, id=f"field-{field.key}", compact=True)
     editor.cursor_blink = False
     return editor
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key, Paste
 from textual.strip import Strip
-from textual.widgets import Input
 
 from wangp_downloader.tui.columns import Part
 from wangp_downloader.tui.widgets.bar import parts_length, toned
+from wangp_downloader.tui.widgets.ordered import OrderedInput
 
 _LEAST_TEXT = 12
 
 
-class FilterInput(Input, inherit_bindings=False):
+class FilterInput(OrderedInput):
     """An input that filters at every keystroke and hands the arrow keys to the table.
 
     Args:
@@ -26,14 +24,7 @@ class FilterInput(Input, inherit_bindings=False):
         id: The widget's id.
     """
 
-    # Priority, like all keys here: what is typed acts in the order in which it was typed, however fast. Textual
-    # would queue letters for this widget, and a key of the table typed after them would overtake them.
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            replace(binding, priority=True)
-            for binding in Input.BINDINGS
-            if isinstance(binding, Binding) and binding.key != "enter"
-        ),
         Binding("escape,enter,tab", "screen.leave_filter", "To the table", show=False, priority=True),
         Binding("up", "screen.move_cursor(-1)", "Up", show=False, priority=True),
         Binding("down", "screen.move_cursor(1)", "Down", show=False, priority=True),
@@ -72,20 +63,6 @@ class FilterInput(Input, inherit_bindings=False):
             return strip
         note = [Segment(text, toned(self, tone)) for text, tone in (("  ", ""), *self._note)]
         return Strip([*strip.crop(0, width), *note], total)
-
-    def take(self, event: Event) -> bool:
-        """Take typed or pasted text at once; return whether the event was that."""
-        if isinstance(event, Key) and event.is_printable and event.character is not None:
-            text = event.character
-        elif isinstance(event, Paste):
-            text = " ".join(event.text.split())
-        else:
-            return False
-        if self.selection.is_empty:
-            self.insert_text_at_cursor(text)
-        else:
-            self.replace(text, *self.selection)
-        return True
 
     def watch_value(self, value: str) -> None:
         """Filter now: a message would arrive a frame later."""
