@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,6 +80,13 @@ class Tmux:
         flags = self.tmux("display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}")
         return flags.split() == ["0", "0", "1"]
 
+    def cooked(self) -> bool:
+        """Whether what one types is echoed and given line by line again."""
+        tty = self.tmux("display-message", "-p", "#{pane_tty}").strip()
+        with Path(tty).open("rb") as pane:
+            flags = termios.tcgetattr(pane)[3]
+        return bool(flags & termios.ECHO and flags & termios.ICANON)
+
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Tmux]:
@@ -131,6 +139,7 @@ def test_a_signal_in_mid_download_saves_and_restores(
     os.kill(terminal.program_pid(), number)
     terminal.until(f"EXIT={code}")
     assert terminal.clean()
+    assert terminal.cooked()
     assert len(load_state(terminal.state / "ui.json").selection) == 2
 
 

@@ -19,6 +19,7 @@ def run_app(wiring: Wiring) -> int:
     if not terminal.usable():
         print("wangp-dl: the TUI needs a terminal; wangp-dl --help shows the commands", file=sys.stderr)
         return 2
+    terminal.remember()
     handler = _log_to(wiring.folder / "tui.log")
     app = DownloaderApp(replace(wiring, hard_exit=True))
     try:

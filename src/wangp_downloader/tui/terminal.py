@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wangp_downloader.tui.app import DownloaderApp
@@ -19,8 +19,34 @@ if TYPE_CHECKING:
 RESET = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[<u\x1b[0m"
 """Leaves the alternate screen, shows the cursor, ends mouse, paste and keyboard modes."""
 
+_saved: list[list[Any]] = []
+"""Settings of the terminal as the program found it: echo, line by line, control keys."""
+
 _EXIT_AFTER_S = 5.0
 _HANGUP_WAIT_S = 2.0
+
+
+def remember() -> None:
+    """Keep the terminal's settings, for the ways out that Textual is not asked about."""
+    try:
+        import termios  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        _saved[:] = [termios.tcgetattr(sys.stdin.fileno())]
+
+
+def _restore() -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, RESET.encode())
+    if not _saved:
+        return
+    import termios  # noqa: PLC0415 - Windows has none
+
+    # In the background this would stop the process instead of ending it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, _saved[0])
 
 
 def handle_signals(app: DownloaderApp) -> None:
@@ -46,8 +72,7 @@ def hang_up(app: DownloaderApp) -> None:
     with contextlib.suppress(Exception):
         app.save_now()
     app.backend.wait_idle(_HANGUP_WAIT_S)
-    with contextlib.suppress(OSError):
-        os.write(2, RESET.encode())
+    _restore()
     os._exit(128 + signal.SIGHUP)
 
 
@@ -59,8 +84,7 @@ def exit_for_sure(code: int) -> None:
 
 
 def _end(code: int) -> None:
-    with contextlib.suppress(OSError):
-        os.write(2, RESET.encode())
+    _restore()
     os._exit(code)
 
 
