@@ -104,6 +104,16 @@ async def test_the_details_say_why(open_app: Open) -> None:
         assert not screen.main.query_one("#details").display
 
 
+async def test_the_details_are_wrapped_to_what_is_left_beside_their_scrollbar(open_app: Open) -> None:
+    async with open_app(size=(80, 24)) as screen:
+        await screen.press("i")
+        await screen.until(lambda: screen.main.query("#details-text"), "the pane")
+        pane, text = screen.main.query_one("#details"), screen.main.query_one("#details-text")
+        await screen.until(lambda: pane.max_scroll_y > 0, "more than fits")
+        widest = max(len(line) for line in str(text.render()).splitlines())
+        assert widest <= text.size.width
+
+
 # Choosing
 
 
@@ -258,6 +268,52 @@ async def test_escape_leaves_the_filter_then_clears_it_then_quits(open_app: Open
         assert screen.app.return_code is None
         await screen.press("escape")
         await screen.until(lambda: screen.app.return_code == 0, "the end")
+
+
+@pytest.mark.parametrize("pane", ["details", "downloads", "downloads-log"])
+async def test_escape_in_a_pane_leads_back_to_the_table_and_enter_acts_on_the_row(
+    open_app: Open, pane: str
+) -> None:
+    async with open_app(size=(160, 30)) as screen:
+        await screen.press("i", "t")
+        await screen.until(lambda: screen.main.query(f"#{pane}"), "the panes")
+        await screen.pilot.click(f"#{pane}", offset=(4, 2))
+        assert screen.main.focused is screen.main.query_one(f"#{pane}")
+        await screen.press("enter")
+        assert screen.selected == [HIGH, LOW]
+        await screen.press("space", "j", "k")
+        assert screen.selected == []
+        assert screen.main.files.cursor == 0
+        await screen.press("escape")
+        assert screen.main.focused is screen.main.files
+        assert screen.app.return_code is None
+
+
+async def test_j_and_k_scroll_the_details(open_app: Open) -> None:
+    async with open_app(size=(80, 24)) as screen:
+        await screen.press("i")
+        await screen.until(lambda: screen.main.query("#details-text"), "the pane")
+        pane = screen.main.query_one("#details")
+        await screen.until(lambda: pane.max_scroll_y > 1, "more than fits")
+        screen.main.set_focus(pane)
+        await screen.press("j", "j", "k")
+        await screen.pilot.pause()
+        assert pane.scroll_offset.y == 1
+        assert screen.main.files.cursor == 0
+
+
+async def test_typing_in_a_remembered_filter_replaces_it(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("/", *"flux", "enter", "/", *"vae", "enter")
+        assert screen.main.filter.value == "vae"
+        await screen.press("/", "end", *" wan", "enter")
+        assert screen.main.filter.value == "vae wan"
+
+
+async def test_enter_as_a_raw_line_feed_is_enter(open_app: Open) -> None:
+    async with open_app() as screen:
+        await screen.press("ctrl+j")
+        assert screen.selected == [HIGH, LOW]
 
 
 async def test_escape_asks_once_before_it_aborts(open_app: Open) -> None:

@@ -59,7 +59,7 @@ COMMANDS = (
     Command("reverse", "O,shift+o", "O", "Reverse", "turn the order round", VIEW),
     Command("help", "question_mark,f1", "?", "Help", "all keys", PROGRAM, 3),
     Command("settings", "comma,f2", ",", "Settings", "change settings", PROGRAM),
-    Command("back", "escape", "Esc", "Back", "leave filter, abort downloads, quit", PROGRAM),
+    Command("back", "escape", "Esc", "Back", "to the table, clear filter, abort, quit", PROGRAM),
     Command("leave", "q", "q", "Quit", "quit", PROGRAM, 10),
 )
 

@@ -104,6 +104,7 @@ class CommandsScreen(Screen[None]):
         """Go to the filter."""
         # Not widget.focus(): that is deferred, and the next letters would go to the table.
         self.set_focus(self.filter)
+        self.filter.action_select_all()
 
     def action_leave_filter(self) -> None:
         """Go back to the table; the filter stays."""
@@ -228,8 +229,10 @@ class CommandsScreen(Screen[None]):
         await self.host.action_quit()
 
     async def action_back(self) -> None:
-        """Leave the filter, else abort downloads, else quit."""
-        if self.desk.files.settings.text and not self.desk.active:
+        """Go back to the table, else clear the filter, else abort downloads, else quit."""
+        if self.focused is not self.table:
+            self.set_focus(self.table)
+        elif self.desk.files.settings.text and not self.desk.active:
             self.filter.value = ""
             self.say("filter cleared: Escape again quits")
         elif self.desk.run is RunState.STOPPING:

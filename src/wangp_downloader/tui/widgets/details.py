@@ -16,13 +16,14 @@ from wangp_downloader.tui.engine import ModelInfo
 from wangp_downloader.tui.models import ModelRow
 from wangp_downloader.tui.painting import action_words
 from wangp_downloader.tui.rows import Row
+from wangp_downloader.tui.widgets.pane import Pane
 from wangp_downloader.units import format_size, plural
 
 _MANY = 12
 _HEADING = 12
 
 
-class DetailsPane(VerticalScroll):
+class DetailsPane(Pane, VerticalScroll, can_focus=True):
     """A pane that can be scrolled and whose text can be selected."""
 
     def __init__(self, *, id: str) -> None:
@@ -45,6 +46,7 @@ class DetailsPane(VerticalScroll):
         self._draw()
 
     def _draw(self) -> None:
+        # The scrollbar is always there: the width does not depend on how much there is to say.
         width = self.scrollable_content_region.width
         if width:
             self._text.update(self._describe(width))

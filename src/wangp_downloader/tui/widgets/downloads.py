@@ -18,6 +18,7 @@ from wangp_downloader.tui.columns import Part, bar, crop_end, crop_middle, graph
 from wangp_downloader.tui.painting import speed_words
 from wangp_downloader.tui.widgets.bar import Toned
 from wangp_downloader.tui.widgets.log_view import WrappedLog
+from wangp_downloader.tui.widgets.pane import Pane
 from wangp_downloader.units import format_duration, format_size, format_speed, plural
 
 _HEAD = 2
@@ -51,7 +52,7 @@ class PaneState:
     free: int | None = None
 
 
-class DownloadsPane(Toned, ScrollView, can_focus=True):
+class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
     """Bars of all transfers; scrolls if there are many."""
 
     ALLOW_MAXIMIZE = False
@@ -123,6 +124,10 @@ class DownloadsPane(Toned, ScrollView, can_focus=True):
         return [(left, "tone--strong"), (graph(state.history, cells), "tone--active"), (rest, "tone--muted")]
 
 
+class PaneLog(Pane, WrappedLog, can_focus=True):
+    """The log beside the transfers."""
+
+
 class DownloadsRow(Horizontal):
     """The pane, and the log beside it where there is room.
 
@@ -134,7 +139,7 @@ class DownloadsRow(Horizontal):
     def __init__(self, lines: Sequence[str], *, id: str) -> None:
         super().__init__(id=id)
         self.pane = DownloadsPane(id="downloads")
-        self._log_view = WrappedLog(lines, id="downloads-log", max_lines=1_000)
+        self._log_view = PaneLog(lines, id="downloads-log", max_lines=1_000)
 
     def compose(self) -> ComposeResult:
         """Lay out both."""

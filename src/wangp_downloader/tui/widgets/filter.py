@@ -25,7 +25,7 @@ class FilterInput(OrderedInput):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,tab", "screen.leave_filter", "To the table", show=False, priority=True),
+        Binding("escape,enter,tab,ctrl+j", "screen.leave_filter", "To the table", show=False, priority=True),
         Binding("up", "screen.move_cursor(-1)", "Up", show=False, priority=True),
         Binding("down", "screen.move_cursor(1)", "Down", show=False, priority=True),
         Binding("pageup", "screen.move_cursor(-10)", "Page up", show=False, priority=True),

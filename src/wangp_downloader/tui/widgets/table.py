@@ -79,7 +79,7 @@ class Table(ScrollView, can_focus=True):
         Binding("ctrl+d", "half_page(1)", "Half a page down", show=False, priority=True),
         Binding("home,g", "first", "First row", show=False, priority=True),
         Binding("end,G,shift+g", "last", "Last row", show=False, priority=True),
-        Binding("enter,space", "activate", "Toggle", show=False, priority=True),
+        Binding("enter,space,ctrl+j", "activate", "Toggle", show=False, priority=True),
     ]
 
     class Moved(Message):
