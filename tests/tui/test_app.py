@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.tui.conftest import Open, Screen
-from tests.tui.fake_engine import GIB, FakeEngine, FakePart
+from tests.tui.fake_engine import GIB, FakeEngine, FakeModel, FakePart, make_file
+from tests.tui.fake_setup import FakeSetup
 from wangp_downloader.errors import OfflineError, SettingsError, StorageError
-from wangp_downloader.events import FilePaused, HashProgress, MetadataProgress
-from wangp_downloader.files import Action
+from wangp_downloader.events import (
+    FileFinished,
+    FilePaused,
+    FileProgress,
+    FileQueued,
+    FileRetrying,
+    HashProgress,
+    Level,
+    MetadataProgress,
+    Notice,
+)
+from wangp_downloader.files import Action, Outcome
 from wangp_downloader.tui.desk import RunState
 from wangp_downloader.tui.rows import Status
 from wangp_downloader.tui.screens.confirm import ConfirmScreen
@@ -350,7 +363,7 @@ async def test_d_without_a_selection_does_nothing(open_app: Open) -> None:
     async with open_app() as screen:
         await screen.press("d")
         assert not any(call.startswith("run") for call in screen.engine.calls)
-        assert screen.main.check_action("download", ()) is None
+        assert "nothing is selected" in screen.status
 
 
 async def test_a_failure_is_shown_kept_and_tried_again(open_app: Open) -> None:
@@ -405,8 +418,10 @@ async def test_a_refused_run_says_why(open_app: Open) -> None:
 
 async def test_pause_limit_and_cancel_reach_the_engine(open_app: Open) -> None:
     async with open_app(FakeEngine.of(60, hold=True)) as screen:
-        await screen.press("p")
-        assert "nothing is being downloaded" in screen.status or screen.engine.calls[-1] != "pause None"
+        for key in ("p", "P", "x"):
+            screen.main.say("")
+            await screen.press(key)
+            assert "nothing is being downloaded" in screen.status, key
         await screen.press("enter", "d")
         await screen.until(lambda: screen.row(HIGH).busy, "a download")
         await screen.until(lambda: screen.main.desk.run is RunState.RUNNING, "a run")
@@ -439,7 +454,7 @@ async def test_the_downloads_pane_shows_bars_and_totals(open_app: Open) -> None:
 async def test_interrupted_downloads_are_offered_and_continued(open_app: Open) -> None:
     engine = FakeEngine.of(60, parts=(FakePart(f"ckpts/{HIGH}", 4 * GIB, None),))
     async with open_app(engine) as screen:
-        assert "1 download was interrupted, 4.00 GB of 9.50 GB here" in screen.main.banner.text
+        assert screen.main.banner.text == "c continues 1 interrupted download · 4.00 GB of 9.50 GB here"
         assert screen.main.query_one("#banner").display
         engine.parts = ()
         await screen.press("c")
@@ -480,6 +495,110 @@ async def test_a_network_that_is_down_is_a_line_and_nothing_more(open_app: Open)
         await screen.press("f5")
         await screen.settle()
         assert "offline" not in screen.status
+
+
+async def test_rows_blocked_by_an_unreachable_hub_are_said_until_it_answers(open_app: Open) -> None:
+    engine = FakeEngine.of(60)
+    whole = engine.files
+    problem = "can not reach http://127.0.0.1:9: connection refused"
+    engine.files = (replace(whole[2], action=Action.BLOCKED, reason=problem), *whole[3:])
+    async with open_app(engine) as screen:
+        assert "! offline: F5 tries again" in screen.status
+        assert "⊘ offline" in screen.main.files.render_line(1).text
+        await screen.press("enter", "j", "enter")
+        assert "! offline: F5 tries again" in screen.status
+        await screen.press("f5")
+        await screen.settle()
+        assert "the Hub can not be reached" in screen.status
+        engine.files = whole
+        await screen.press("f5")
+        await screen.settle()
+        assert "offline" not in screen.status
+        assert "looked again: 3 files changed" in screen.status
+        await screen.press("f5")
+        await screen.settle()
+        assert "looked again: nothing changed" in screen.status
+
+
+async def test_a_part_of_unknown_size_makes_no_promise(open_app: Open) -> None:
+    engine = FakeEngine.of(60, parts=(FakePart("ckpts/ltxv_distilled_quanto_int8.safetensors", GIB, None),))
+    async with open_app(engine) as screen:
+        assert screen.main.banner.text == "c continues 1 interrupted download · 1.00 GB here"
+
+
+async def test_a_retry_warning_goes_when_the_download_goes_on(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        screen.app.mailbox(FileRetrying(f"ckpts/{HIGH}", "connection reset", 4.0))
+        await screen.until(lambda: "trying again in 4 s" in screen.status, "the warning")
+        screen.app.mailbox(FileProgress(f"ckpts/{HIGH}", GIB, 1e6))
+        await screen.until(lambda: "trying again" not in screen.status, "its end")
+
+
+async def test_a_row_says_that_it_waits_for_another_instance(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True), size=(160, 40)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        key = f"ckpts/{HIGH}"
+        screen.app.mailbox(FileQueued(key, GIB))
+        screen.app.mailbox(Notice(Level.INFO, f"another instance is fetching {HIGH}: waiting for it", key))
+        await screen.until(lambda: screen.row(HIGH).waiting, "the wait")
+        assert "another instance" in screen.main.files.render_line(1).text
+        await screen.until(
+            lambda: "waiting for another instance" in screen.main.query_one("#downloads", DownloadsPane).text,
+            "the pane",
+        )
+
+
+async def test_an_abort_does_not_bury_what_failed(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("a", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        screen.app.mailbox(FileFinished(f"ckpts/{HIGH}", Outcome.FAILED, "the disk is full"))
+        await screen.press("escape")
+        await screen.until(lambda: isinstance(screen.app.screen, ConfirmScreen), "a question")
+        await screen.press("y")
+        for row in screen.main.desk.files.rows:
+            screen.app.mailbox(FileFinished(row.key, Outcome.SKIPPED, "stopped by the user"))
+        await screen.until(lambda: not screen.main.desk.active, "the stop")
+        lines = list(screen.main.desk.log_lines)
+        assert not any("skipped" in line for line in lines)
+        assert sum("stopped:" in line for line in lines) == 1
+        assert any("the disk is full" in line for line in lines)
+
+
+async def test_an_unexpected_error_in_a_plan_is_a_line_and_no_form(open_app: Open) -> None:
+    def broken(network: bool, hashing: bool, emit: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    engine = FakeEngine.of(60, on_plan=broken)
+    async with open_app(engine, settle=False, open_setup=FakeSetup) as screen:
+        await screen.until(lambda: "ZeroDivisionError" in screen.status, "the error")
+        assert screen.app.screen is screen.main
+        assert any("tui.log" in line for line in screen.main.desk.log_lines)
+        engine.on_plan = None
+        await screen.press("f5")
+        await screen.settle()
+        assert screen.shown
+        assert "ZeroDivisionError" not in screen.status
+
+
+async def test_names_can_not_steer_the_terminal(open_app: Open) -> None:
+    evil = "a\u202eb\x1b[31m"
+    engine = FakeEngine.of(60)
+    engine.files = (make_file(f"{evil}.safetensors", (evil,), reason=evil), *engine.files)
+    engine.catalog = (FakeModel(evil, evil, evil), *engine.catalog)
+    async with open_app(engine, size=(160, 40)) as screen:
+        await screen.press("i", "enter")
+        await screen.until(lambda: screen.main.query("#details-text"), "the pane")
+        for keys in (["m"], ["d"]):
+            drawn = "".join(strip.text for strip in screen.app.screen._compositor.render_strips())
+            assert "\ufffd" in drawn
+            assert "\u202e" not in drawn
+            assert "\x1b" not in drawn
+            await screen.press(*keys)
+            await screen.settle()
 
 
 async def test_warnings_are_counted_and_logged(open_app: Open) -> None:
@@ -592,12 +711,16 @@ async def test_the_last_plan_is_painted_before_the_engine_opens(open_app: Open, 
         await screen.until((tmp_path / "last-plan.bin").exists, "the kept plan")
         shown = screen.shown
 
+    looked_at = threading.Event()
+
     def never() -> FakeEngine:
+        looked_at.wait(15)
         raise SettingsError("there is no Wan2GP here")
 
     async with open_app(settle=False, open_engine=never) as screen:
         assert screen.shown == shown
         await screen.press("enter", "d")
+        looked_at.set()
         await screen.until(lambda: "no Wan2GP" in screen.status, "the refusal")
         await screen.press("d")
         assert not any(call.startswith(("run", "plan")) for call in screen.engine.calls)

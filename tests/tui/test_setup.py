@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.tui.fake_engine import FakeEngine
 from tests.tui.fake_setup import FakeSetup
 from wangp_downloader.errors import CatalogError, SettingsError
 from wangp_downloader.tui.screens.setup import SetupScreen
+from wangp_downloader.tui.state import load_state
 
 
 class FirstRun:
@@ -73,6 +75,30 @@ async def test_the_first_run_can_try_the_demo(open_app: Open) -> None:
         assert screen.app.screen is screen.main
         # The next start is not to begin with the demo's files.
         assert not screen.app.wiring.plan_path.exists()
+
+
+async def test_the_demo_leaves_no_trace(open_app: Open, tmp_path: Path) -> None:
+    setup = FakeSetup()
+    async with open_app(
+        settle=False, open_setup=lambda: setup, open_engine=FirstRun(setup), open_demo=FakeEngine.of
+    ) as screen:
+        page = await form(screen)
+        page.query_one("#demo", Button).press()
+        await screen.settle()
+        before = load_state(tmp_path / "ui.json")
+        await screen.press("v", "s", "j", "enter", "/", *"flux", "enter", "i", "q")
+        await screen.until(lambda: screen.app.return_code == 0, "the end")
+    assert load_state(tmp_path / "ui.json") == before
+    assert before.selection == ()
+
+
+async def test_another_configuration_is_not_shown_behind_the_form(open_app: Open, tmp_path: Path) -> None:
+    async with open_app() as screen:
+        await screen.until((tmp_path / "last-plan.bin").exists, "the kept plan")
+    setup = FakeSetup()
+    async with open_app(settle=False, open_setup=lambda: setup, open_engine=FirstRun(setup)) as screen:
+        await form(screen)
+        assert screen.shown == []
 
 
 async def test_leaving_the_first_run_leaves_the_program(open_app: Open) -> None:

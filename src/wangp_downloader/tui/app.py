@@ -28,7 +28,8 @@ from wangp_downloader.errors import DownloaderError
 from wangp_downloader.tui import terminal
 from wangp_downloader.tui.backend import Backend
 from wangp_downloader.tui.commands import COMMANDS
-from wangp_downloader.tui.desk import Desk, Question
+from wangp_downloader.tui.desk import Desk
+from wangp_downloader.tui.front import Question
 from wangp_downloader.tui.messages import PlanArrived
 from wangp_downloader.tui.plan_cache import save_plan
 from wangp_downloader.tui.screens.main import TALL_CELLS, WIDE_CELLS, MainScreen
@@ -70,6 +71,7 @@ class DownloaderApp(App[None]):
             post=self._post_to_main,
             wake=self._wake_main,
             free_bytes=wiring.free_bytes,
+            log_path=wiring.log_path,
         )
         self.main = MainScreen(self._make_desk, self.backend, self)
         self.crash_log: Path | None = None
@@ -138,7 +140,7 @@ class DownloaderApp(App[None]):
         """Write ``ui.json`` in a moment, unless something changes again before."""
         if self._save_timer is not None:
             self._save_timer.stop()
-        if self.is_running and not self._quitting:
+        if self.is_running and not self._quitting and not self._in_demo:
             self._save_timer = self.set_timer(_SAVE_AFTER_S, self._save_in_thread)
 
     def _save_in_thread(self) -> None:
@@ -161,7 +163,9 @@ class DownloaderApp(App[None]):
                 log.warning("can not write %s: %s", self.wiring.state_path, error)
 
     def save_now(self) -> None:
-        """Write ``ui.json`` at once."""
+        """Write ``ui.json`` at once; the demo leaves no trace."""
+        if self._in_demo:
+            return
         self._saves += 1
         self._save(self._state_now(), self._saves)
 
@@ -220,6 +224,7 @@ class DownloaderApp(App[None]):
 
     def _settings_done(self, answer: str | None) -> None:
         if answer == "demo" and self.wiring.open_demo is not None:
+            self.save_now()
             self._in_demo = True
             self.main.restart(self.wiring.open_demo, "opening the demo")
         elif answer == "quit":

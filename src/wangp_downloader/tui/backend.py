@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import CancelledError, DownloaderError
+from wangp_downloader.errors import CancelledError, CatalogError, DownloaderError, SettingsError
 from wangp_downloader.files import Action, Plan
 from wangp_downloader.tui.lane import Job, Lane
 from wangp_downloader.tui.messages import (
@@ -45,6 +46,7 @@ class Backend:
         post: Gets the answers; safe from any thread.
         wake: Called whenever work is put on the lane, from the caller's thread.
         free_bytes: Free bytes on the disk of a folder; may block.
+        log_path: Where the details of unexpected errors are written.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class Backend:
         post: Callable[[Message], object],
         wake: Callable[[], None],
         free_bytes: Callable[[str], int | None],
+        log_path: Path,
     ) -> None:
         self._free_bytes = free_bytes
+        self._log_path = log_path
         self._factory = factory
         self._wake = wake
         self._emit = emit
@@ -165,9 +169,7 @@ class Backend:
                 self._post(failed(error))
             except Exception as error:
                 log.exception("unexpected error in the engine's lane")
-                self._post(
-                    failed(DownloaderError(f"{type(error).__name__}: {error}", hint="see the log file"))
-                )
+                self._post(failed(self._unexpected(error)))
 
         token = self._lane.submit(guarded)
         self._wake()
@@ -182,11 +184,13 @@ class Backend:
             self._plan(token)
         except CancelledError:
             return
-        except DownloaderError as error:
+        except (SettingsError, CatalogError) as error:
             self._post(EngineRefused(error))
+        except DownloaderError as error:
+            self._post(RefreshEnded(error))
         except Exception as error:
-            log.exception("the engine can not be opened")
-            self._post(EngineRefused(_unexpected(error)))
+            log.exception("the engine can not be opened, or can not plan")
+            self._post(RefreshEnded(self._unexpected(error)))
 
     def _close(self, token: CancelToken) -> None:
         session, self.engine = self.engine, None
@@ -216,6 +220,6 @@ class Backend:
     def _measure(self, folder: str) -> None:
         self._post(DiskMeasured(self._free_bytes(folder)))
 
-
-def _unexpected(error: Exception) -> DownloaderError:
-    return DownloaderError(f"unexpected {type(error).__name__}: {error}", hint="the log file has the details")
+    def _unexpected(self, error: Exception) -> DownloaderError:
+        words = f"unexpected {type(error).__name__}: {error}"
+        return DownloaderError(words, hint=f"{self._log_path} has the details")

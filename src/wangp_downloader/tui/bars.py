@@ -9,7 +9,8 @@ from rich.text import Text
 
 from wangp_downloader.tui.columns import Part
 from wangp_downloader.tui.commands import COMMANDS
-from wangp_downloader.tui.desk import ERROR, INFO, WARNING, Desk, RunState
+from wangp_downloader.tui.desk import Desk, RunState
+from wangp_downloader.tui.front import ERROR, INFO, WARNING
 from wangp_downloader.tui.model import SelectionTotals
 from wangp_downloader.tui.models import ModelRow
 from wangp_downloader.tui.rows import Row, Status
@@ -62,13 +63,13 @@ def banner(desk: Desk) -> list[Part]:
     keys = desk.parts_offered
     if not keys:
         return []
-    done = sum(desk.parts[key] for key in keys)
-    size = sum(desk.files.by_key[key].size or 0 for key in keys)
-    was = "was" if len(keys) == 1 else "were"
-    text = (
-        f"{plural(len(keys), 'download')} {was} interrupted, {format_size(done)} of {format_size(size)} here:"
-    )
-    return [("↻ ", "tone--strong"), (text, ""), (" c", "tone--strong"), (" goes on", "")]
+    sizes = [desk.files.by_key[key].size for key in keys]
+    known = [size for size in sizes if size]
+    amount = format_size(sum(desk.parts[key] for key in keys))
+    if len(known) == len(sizes):
+        amount += f" of {format_size(sum(known))}"
+    text = f" continues {plural(len(keys), 'interrupted download')} · {amount} here"
+    return [("c", "tone--strong"), (text, "")]
 
 
 def selection(desk: Desk) -> Halves:
@@ -117,6 +118,8 @@ def _activity(desk: Desk) -> list[Part]:
         return [(desk.run.value, "tone--active")]
     if desk.problem:
         return [("! ", "tone--warning"), (desk.problem, "tone--warning")]
+    if desk.offline and not desk.refreshing:
+        return [("! offline: F5 tries again", "tone--warning")]
     if desk.refreshing:
         return [("⟳ ", "tone--active"), ("looking at disk and Hub", "tone--muted")]
     if desk.warnings:

@@ -9,28 +9,28 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from wangp_downloader.errors import CancelledError, DownloaderError, OfflineError
-from wangp_downloader.files import Outcome, Plan
+from wangp_downloader.files import Outcome, Plan, PlannedFile
+from wangp_downloader.paths import printable
 from wangp_downloader.tui import limits
 from wangp_downloader.tui.backend import Backend
+from wangp_downloader.tui.ending import looked_again, sentence, silent_hub, summary, waits_for_other
+from wangp_downloader.tui.front import ERROR, INFO, WARNING, Front, Question
 from wangp_downloader.tui.messages import PlanArrived, RunEnded
 from wangp_downloader.tui.model import FileModel, View
 from wangp_downloader.tui.models import ModelsModel
-from wangp_downloader.tui.rows import Row, Status
+from wangp_downloader.tui.rows import GOING_ON, Row, Status
 from wangp_downloader.tui.state import UiState
 from wangp_downloader.units import KIB, format_size, format_speed, plural
 
 if TYPE_CHECKING:
     from wangp_downloader.events import Notice
-    from wangp_downloader.snapshot import Mailbox, Snapshot, Totals
+    from wangp_downloader.snapshot import Mailbox, Snapshot
     from wangp_downloader.tui.engine import ModelInfo
-
-INFO, WARNING, ERROR = "info", "warning", "error"
-"""The values of :class:`wangp_downloader.events.Level`, which is imported after the first frame."""
 
 HISTORY = 120
 """Points of the speed graph, one every half second."""
@@ -44,51 +44,6 @@ class RunState(Enum):
     PREPARING = "preparing"
     RUNNING = "running"
     STOPPING = "stopping"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Something to ask before acting.
-
-    Attributes:
-        title: The question.
-        text: What it means.
-        yes: Words of the button that acts.
-        no: Words of the button that does not; it has the focus.
-    """
-
-    title: str
-    text: str
-    yes: str
-    no: str
-
-
-class Front(Protocol):
-    """The main screen, as the desk needs it."""
-
-    def say(self, text: str, level: str = INFO) -> None:
-        """Show a sentence in the status line."""
-
-    def ask(self, question: Question, then: Callable[[], None]) -> None:
-        """Ask, and call ``then`` if the answer is yes."""
-
-    def rows_replaced(self) -> None:
-        """Other rows are shown, or in another order."""
-
-    def rows_changed(self, rows: Sequence[Row]) -> None:
-        """These rows look different."""
-
-    def run_changed(self) -> None:
-        """The run's state, the limit or the parts on offer changed."""
-
-    def selection_changed(self) -> None:
-        """The selection or the free space changed."""
-
-    def log_grew(self, lines: Sequence[str]) -> None:
-        """These lines came to the log."""
-
-    def progressed(self) -> None:
-        """The snapshot changed."""
 
 
 class Desk:
@@ -136,6 +91,9 @@ class Desk:
         self.log_lines: deque[str] = deque(maxlen=LOG_LINES)
         self._run_again = False
         self._refresh_cut = False
+        self._hub_silent = False
+        self._before: dict[str, PlannedFile] | None = None
+        self._warned: Notice | None = None
 
     @property
     def quiet(self) -> bool:
@@ -199,6 +157,26 @@ class Desk:
             self.models.load(models, self.files.rows)
             self.models.apply(self.files.settings.text, self.files.settings.show_all)
 
+    @property
+    def offline(self) -> bool:
+        """True if the last look did not reach the Hub: files are blocked by that, or it was said."""
+        return self._hub_silent or self.files.cut_off
+
+    def begin_refresh(self, *, asked: bool = False) -> None:
+        """A refresh begins; with ``asked`` its end says what came out."""
+        self.refreshing = True
+        self._hub_silent = False
+        if asked:
+            self._before = {row.key: row.file for row in self.files.rows}
+
+    def forget_plan(self) -> None:
+        """Show no rows: those that are shown belong to another configuration."""
+        self.files.load(Plan((), (), ()), ())
+        self.models.load((), ())
+        self.infos = {}
+        self.fresh = False
+        self.show_view()
+
     def refresh_ended(self, error: DownloaderError | None) -> None:
         """Say what a refresh could not do."""
         self.refreshing = False
@@ -207,10 +185,22 @@ class Desk:
         self.files.follow(self.snapshot, ())
         if error is None:
             self.problem = ""
+            self._say_what_changed()
         elif not isinstance(error, CancelledError):
             self.problem = f"{'offline: ' if isinstance(error, OfflineError) else ''}{error.message}"
-            self._log_line(WARNING, _sentence(error))
+            self._log_line(WARNING, sentence(error))
+        if not isinstance(error, CancelledError):
+            self._before = None
         self._front.run_changed()
+
+    def _say_what_changed(self) -> None:
+        if self._before is None:
+            return
+        if self.offline:
+            self._front.say("looked again: the Hub can not be reached", WARNING)
+        else:
+            now = {row.key: row.file for row in self.files.rows}
+            self._front.say(looked_again(self._before, now))
 
     def show_view(self) -> None:
         """Work out the rows of both tables again."""
@@ -303,7 +293,7 @@ class Desk:
         self.files.end_run()
         again = self._run_again and message.error is None
         self._change_run(RunState.IDLE)
-        text, level = _summary(message, self.snapshot)
+        text, level = summary(message, self.snapshot)
         self._log_line(level, text)
         self._front.say(text, level)
         self.show_view()
@@ -311,7 +301,7 @@ class Desk:
         if again and (keys := [row.key for row in self.files.selected]):
             self._begin(keys)
         elif self._refresh_cut:
-            self.refreshing = True
+            self.begin_refresh()
             self._backend.refresh()
         else:
             self._backend.replan()
@@ -355,7 +345,9 @@ class Desk:
     def toggle_pause_row(self, row: Row) -> None:
         """Pause one transfer, or resume it."""
         engine = self._backend.engine
-        if engine is None or row.transfer is None or not row.busy:
+        if self.run is not RunState.RUNNING:
+            self._front.say("nothing is being downloaded")
+        elif engine is None or row.transfer is None or not row.busy:
             self._front.say(f"{row.name} is not being downloaded")
         elif row.status is Status.PAUSED:
             engine.resume(row.key)
@@ -367,7 +359,9 @@ class Desk:
     def cancel_row(self, row: Row) -> None:
         """Cancel one transfer; its part stays."""
         engine = self._backend.engine
-        if engine is None or not row.busy:
+        if self.run is not RunState.RUNNING:
+            self._front.say("nothing is being downloaded")
+        elif engine is None or not row.busy:
             self._front.say(f"{row.name} is not being downloaded")
         else:
             engine.cancel(row.key)
@@ -413,6 +407,7 @@ class Desk:
         fresh = self.snapshot.logged - logged
         for notice in self.snapshot.log[len(self.snapshot.log) - fresh :]:
             self._log_notice(notice)
+        self._forget_warning()
         if changed:
             self._front.rows_changed(changed)
         self._front.progressed()
@@ -424,14 +419,32 @@ class Desk:
             self.history.append(self.snapshot.totals.bytes_per_s)
 
     def _log_notice(self, notice: Notice) -> None:
+        row = self.files.by_key.get(notice.key) if notice.key is not None else None
+        if self.run is RunState.STOPPING and notice.level == INFO and "skipped: stopped" in notice.text:
+            return  # one line a file would bury what failed; the end of the run has the count
+        if row is not None and waits_for_other(notice.text):
+            row.waiting = True
+            row.refresh_status()
         self._log_line(notice.level, notice.text)
-        if notice.level != INFO:
-            self._front.say(notice.text, notice.level)
+        if notice.level == INFO:
+            return
+        self._hub_silent |= self.refreshing and silent_hub(notice.text)
+        self._front.say(notice.text, notice.level)
+        self._warned = notice if row is not None and notice.level == WARNING else None
+
+    def _forget_warning(self) -> None:
+        """Take a warning about a transfer back when that goes on."""
+        if self._warned is None or self._warned.key is None:
+            return
+        transfer = self.snapshot.transfers.get(self._warned.key)
+        if transfer is not None and transfer.phase in GOING_ON:
+            self._front.unsay(self._warned.text)
+            self._warned = None
 
     def _log_line(self, level: str, text: str) -> None:
         stamp = time.strftime("%H:%M:%S", time.localtime(self._clock()))
         sign = {INFO: " ", WARNING: "!", ERROR: "✗"}[level]
-        line = f"{stamp} {sign} {' '.join(text.split())}"
+        line = printable(f"{stamp} {sign} {' '.join(text.split())}")
         self.log_lines.append(line)
         self._front.log_grew([line])
 
@@ -450,36 +463,3 @@ class Desk:
             models=self.models_shown,
             selection=tuple(self.files.selected_keys),
         )
-
-
-def _sentence(error: DownloaderError) -> str:
-    return f"{error.message}{f' · {error.hint}' if error.hint else ''}"
-
-
-def _summary(message: RunEnded, snapshot: Snapshot) -> tuple[str, str]:
-    totals = snapshot.totals
-    if message.error is not None and not isinstance(message.error, CancelledError):
-        return _sentence(message.error), ERROR
-    words = ", ".join(_outcomes(totals))
-    if message.error is not None:
-        done = f"{totals.finished:,} of {plural(totals.files, 'file')} done"
-        failed = f", {totals.failed:,} failed" if totals.failed else ""
-        fetched = f", {format_size(totals.fetched)} fetched" if totals.fetched else ""
-        return f"stopped: {done}{failed}{fetched}; what arrived is kept", WARNING
-    if totals.failed:
-        return f"{totals.failed:,} failed{f', {words}' if words else ''}: R tries again, L shows why", ERROR
-    cancelled = totals.files - totals.finished
-    if cancelled:
-        return f"{f'{words}, ' if words else ''}{cancelled:,} cancelled: what arrived is kept", INFO
-    return f"all done: {words or 'nothing to do'}", INFO
-
-
-def _outcomes(totals: Totals) -> list[str]:
-    words = []
-    if totals.linked:
-        words.append(f"{totals.linked:,} linked ({format_size(totals.linked_bytes)} saved)")
-    if totals.downloaded:
-        words.append(f"{totals.downloaded:,} downloaded ({format_size(totals.fetched)})")
-    if totals.kept:
-        words.append(f"{totals.kept:,} already there")
-    return words

@@ -20,7 +20,7 @@ def run_app(wiring: Wiring) -> int:
         print("wangp-dl: the TUI needs a terminal; wangp-dl --help shows the commands", file=sys.stderr)
         return 2
     terminal.remember()
-    handler = _log_to(wiring.folder / "tui.log")
+    handler = _log_to(wiring.log_path)
     app = DownloaderApp(replace(wiring, hard_exit=True))
     try:
         app.run()

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from wangp_downloader.files import Action, Outcome, Plan
+from wangp_downloader.files import Action, Outcome, Plan, PlannedFile
+from wangp_downloader.paths import printable
 from wangp_downloader.tui.rows import FINISHED, SETTLED, Row, Status
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class FileModel:
         by_key: The same by target.
         view: The rows shown, in the order shown.
         settings: The view's settings; change them through :meth:`set_view`.
+        cut_off: True if files are blocked because the Hub can not be reached.
     """
 
     def __init__(self, settings: View | None = None) -> None:
@@ -82,6 +84,7 @@ class FileModel:
         self._by_path: dict[str, Row] = {}
         self._by_size: dict[int, list[Row]] = {}
         self._hashing: set[str] = set()
+        self.cut_off = False
 
     # Loading
 
@@ -104,11 +107,13 @@ class FileModel:
         old, parts = self.by_key, parts or {}
         wished = {key for key, row in old.items() if row.selected} | self._wished
         self.rows = [Row(file, infos, parts.get(file.target, 0)) for file in plan.files]
+        self.cut_off = any(map(_unreachable, plan.files))
         self.by_key = {row.key: row for row in self.rows}
         self._root, self._by_path, self._by_size = root, {}, {}
         for key in self.by_key.keys() & old.keys():
             if old[key].transfer is not None:
                 self.by_key[key].transfer = old[key].transfer
+                self.by_key[key].waiting = old[key].waiting
                 self.by_key[key].refresh_status()
         for key in wished & self.by_key.keys():
             self.by_key[key].selected = self.by_key[key].obtainable
@@ -266,7 +271,7 @@ class FileModel:
         for key in keys:
             row = self.by_key.get(key)
             if row is not None:
-                row.transfer = None
+                row.transfer, row.waiting = None, False
                 row.refresh_status()
 
     def end_run(self) -> None:
@@ -275,7 +280,7 @@ class FileModel:
             if row.transfer is not None and not _ended(row.transfer):
                 if row.transfer.done:
                     row.part_bytes = row.transfer.done
-                row.transfer = None
+                row.transfer, row.waiting = None, False
                 row.refresh_status()
 
     @property
@@ -301,6 +306,15 @@ def serves(row: Row, model: str) -> bool:
     return model in row.file.models or "*" in row.file.models
 
 
+def _unreachable(file: PlannedFile) -> bool:
+    return (
+        file.action is Action.BLOCKED
+        and file.remote is not None
+        and file.remote.repo is not None
+        and file.reason.startswith(("can not reach ", "no answer about "))
+    )
+
+
 def why_not(row: Row) -> str:
     """Return why a row can not be picked, and what the person can do."""
     if row.status in (Status.PRESENT, Status.LINKED, Status.DONE):
@@ -315,10 +329,10 @@ def source_text(row: Row) -> str:
     if file.action is Action.KEEP:
         return "in place"
     if file.action is Action.LINK and file.source is not None:
-        return file.source.store
+        return printable(file.source.store)
     if file.remote is None:
         return "local only"
-    return file.remote.repo or file.remote.url.split("/")[2]
+    return printable(file.remote.repo or file.remote.url.split("/")[2])
 
 
 def _noise(row: Row) -> str:

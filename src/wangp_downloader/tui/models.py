@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from wangp_downloader.files import SHARED_MODEL, Action
+from wangp_downloader.paths import printable
 from wangp_downloader.tui.rows import Row, Status
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class ModelRow:
 
     def __init__(self, info: ModelInfo, rows: Sequence[Row]) -> None:
         self.id = info.id
-        self.name = info.name
-        self.family = info.family
+        self.name = printable(info.name)
+        self.family = printable(info.family)
         self.certain = info.certain
         self.rows = rows
         self.version = 0

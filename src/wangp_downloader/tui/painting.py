@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from wangp_downloader.files import Action
-from wangp_downloader.paths import without_address
+from wangp_downloader.files import Action, Outcome
+from wangp_downloader.paths import printable, without_address
 from wangp_downloader.tui.columns import Column, Part, bar, crop_end, crop_middle
 from wangp_downloader.tui.model import source_text
 from wangp_downloader.tui.models import ModelRow, Readiness
-from wangp_downloader.tui.rows import Row, Status
+from wangp_downloader.tui.rows import Row, Status, short_reason
 from wangp_downloader.units import format_duration, format_size, format_speed
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def paint_file(row: Row, column: str, width: int) -> Sequence[Part]:
         case "status":
             return paint_status(row, width)
         case _:
-            return [(crop_end(row.file.target, width), "tone--muted")]
+            return [(crop_end(printable(row.file.target), width), "tone--muted")]
 
 
 def _source(row: Row, width: int) -> str:
@@ -113,10 +113,7 @@ def paint_status(row: Row, width: int) -> list[Part]:
     fraction = _fraction(row)
     if fraction is not None:
         return _progress(row, fraction, width, tone)
-    words = _status_words(row)
-    if row.status is Status.BLOCKED and len(words) + 2 > width:
-        words = row.file.reason or words
-    return [(crop_end(f"{row.status.glyph} {words}", width), tone)]
+    return [(crop_end(f"{row.status.glyph} {printable(_status_words(row, width - 2))}", width), tone)]
 
 
 def _fraction(row: Row) -> float | None:
@@ -159,7 +156,7 @@ def _short_duration(seconds: float | None) -> str:
     return format_duration(seconds).replace(" s", "s")
 
 
-def _status_words(row: Row) -> str:
+def _status_words(row: Row, width: int) -> str:
     transfer, file = row.transfer, row.file
     match row.status:
         case Status.FAILED:
@@ -169,20 +166,29 @@ def _status_words(row: Row) -> str:
             return f"again in {transfer.wait_s:.0f} s: {without_address(transfer.problem or '', row.name)}"
         case Status.LINKABLE if file.source is not None:
             return f"linkable: {file.source.store}"
-        case Status.BLOCKED | Status.CONFLICT:
+        case Status.BLOCKED:
+            return short_reason(file)
+        case Status.CONFLICT:
             return f"{row.status.word}: {file.reason}" if file.reason else row.status.word
         case Status.DONE:
             return _done_words(row)
         case Status.MISSING if row.part_bytes and file.size:
-            return f"missing, {row.part_bytes * 100 // file.size}% here"
+            return _fitting(width, "missing, ", f"{row.part_bytes * 100 // file.size}% here")
         case _:
-            return _transfer_words(row)
+            return _transfer_words(row, width)
 
 
-def _transfer_words(row: Row) -> str:
+def _fitting(width: int, start: str, words: str) -> str:
+    """Return ``words`` after ``start`` where both fit, else alone."""
+    return start + words if len(start) + len(words) <= width else words
+
+
+def _transfer_words(row: Row, width: int) -> str:
     transfer = row.transfer
     if transfer is not None and row.status is Status.DOWNLOADING:
         return f"{format_size(transfer.done)} {format_speed(transfer.bytes_per_s)}"
+    if row.status is Status.QUEUED and row.waiting:
+        return _fitting(width, "waiting for ", "another instance")
     if transfer is not None and row.status is Status.PAUSED and transfer.fraction is not None:
         return f"paused at {transfer.fraction * 100:.0f}%"
     return row.status.word
@@ -192,7 +198,8 @@ def _done_words(row: Row) -> str:
     transfer = row.transfer
     if transfer is None or transfer.outcome is None:
         return "done"
-    return f"done: {transfer.outcome.value}" + (", verified" if transfer.verified else "")
+    checked = transfer.verified or transfer.outcome is not Outcome.DOWNLOADED
+    return transfer.outcome.value + ("" if checked else ", unverified")
 
 
 def paint_model(row: ModelRow, column: str, width: int) -> Sequence[Part]:
@@ -212,7 +219,7 @@ def paint_model(row: ModelRow, column: str, width: int) -> Sequence[Part]:
         case "needed":
             return [(_needed(row), "")]
         case _:
-            return [(crop_middle(row.id, width), "tone--muted")]
+            return [(crop_middle(printable(row.id), width), "tone--muted")]
 
 
 def _needed(row: ModelRow) -> str:

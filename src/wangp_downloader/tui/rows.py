@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from wangp_downloader.files import SHARED_MODEL, Action, Outcome, PlannedFile
+from wangp_downloader.paths import printable
 
 if TYPE_CHECKING:
     from wangp_downloader.snapshot import Transfer
@@ -66,10 +67,13 @@ _GLYPHS = {
     Status.PRESENT: "●",
 }
 
+OFFLINE = "offline"
 SETTLED = frozenset({Status.PRESENT, Status.LINKED})
 """Statuses of files that are in place and to which nothing happened since the start."""
 _SUCCESS = frozenset({Outcome.KEPT, Outcome.LINKED, Outcome.DOWNLOADED})
 FINISHED = "finished"
+GOING_ON = frozenset({"downloading", "verifying", FINISHED})
+"""Phases of a transfer that has nothing to wait for."""
 # By the phases' text: the reducer's module is imported after the first frame.
 _PHASES = {
     "queued": Status.QUEUED,
@@ -94,6 +98,7 @@ class Row:
         hashed: Share of a local candidate that is hashed, 0 to 1, while that goes on.
         part_bytes: Bytes left from an earlier attempt.
         position: Its line in the view, or -1 while it is not shown.
+        waiting: True while another instance is at work on it.
         version: Grows with every change that can be seen; keys of drawing caches hold it.
     """
 
@@ -111,16 +116,18 @@ class Row:
         "status",
         "transfer",
         "version",
+        "waiting",
     )
 
     def __init__(self, file: PlannedFile, models: Mapping[str, ModelInfo], part_bytes: int = 0) -> None:
         self.file = file
-        self.name = file.target.rpartition("/")[2]
+        self.name = printable(file.target.rpartition("/")[2])
         self.config, self.more = _config_label(file)
         self.transfer: Transfer | None = None
         self.hashed: float | None = None
         self.part_bytes = part_bytes
         self.selected = False
+        self.waiting = False
         self.position = -1
         self.version = 0
         self.status = resting_status(file)
@@ -209,10 +216,35 @@ def resting_status(file: PlannedFile) -> Status:
             return Status.BLOCKED
 
 
+def short_reason(file: PlannedFile) -> str:
+    """Return in a word or two why a file can not be had; the details have the whole reason."""
+    reason = file.reason.lower()
+    words = next((words for sign, words in _SHORT_REASONS if sign in reason), "")
+    return words or "blocked"
+
+
+_SHORT_REASONS = (
+    ("gated", "gated"),
+    ("refuses access", "no access"),
+    ("refuses the access", "token refused"),
+    ("can not reach", OFFLINE),
+    ("no answer about", OFFLINE),
+    ("network is not to be used", OFFLINE),
+    ("local file that is not there", "not here"),
+    ("no such file", "not on the Hub"),
+    ("has no file", "not on the Hub"),
+    ("has no revision", "not on the Hub"),
+    ("does not exist", "not on the Hub"),
+    ("disabled by the hub", "not on the Hub"),
+    ("slow down", "asked too often"),
+)
+"""Signs in the sentences of ``remote/foreign.py``, ``remote/knowledge.py`` and ``planner.py``."""
+
+
 def _config_label(file: PlannedFile) -> tuple[str, int]:
     if SHARED_MODEL in file.models:
         return "all models", 0
-    return (file.models[0], len(file.models) - 1) if file.models else ("-", 0)
+    return (printable(file.models[0]), len(file.models) - 1) if file.models else ("-", 0)
 
 
 def _searchable(file: PlannedFile, models: Mapping[str, ModelInfo]) -> str:

@@ -57,6 +57,11 @@ class Wiring:
         return self.state_path.with_name("last-plan.bin")
 
     @property
+    def log_path(self) -> Path:
+        """Where warnings and the details of unexpected errors are written."""
+        return self.folder / "tui.log"
+
+    @property
     def folder(self) -> Path:
         """Where logs of crashes go."""
         return self.state_path.parent

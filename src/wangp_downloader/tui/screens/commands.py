@@ -13,7 +13,8 @@ from textual.screen import Screen
 from wangp_downloader.errors import DownloaderError
 from wangp_downloader.tui import choosing
 from wangp_downloader.tui.backend import Backend
-from wangp_downloader.tui.desk import INFO, Desk, Question, RunState
+from wangp_downloader.tui.desk import Desk, RunState
+from wangp_downloader.tui.front import INFO, Question
 from wangp_downloader.tui.messages import PlanArrived
 from wangp_downloader.tui.rows import Row
 from wangp_downloader.tui.state import UiState
@@ -84,7 +85,7 @@ class CommandsScreen(Screen[None]):
         def rows_replaced(self) -> None:
             """Show other rows."""
 
-        def start_refresh(self) -> None:
+        def start_refresh(self, *, asked: bool = False) -> None:
             """Look at disk and Hub again."""
 
         def show_models(self, shown: bool) -> None:
@@ -158,11 +159,14 @@ class CommandsScreen(Screen[None]):
 
     def action_refresh(self) -> None:
         """Look again."""
-        if self.desk.active or self.backend.engine is None:
+        if self.desk.active or (not self.backend.idle and self.backend.engine is None):
             self.say("not now: wait until this is done")
             return
         self.say("looking again at disk and Hub")
-        self.start_refresh()
+        if self.backend.engine is None:
+            self.backend.open()
+        else:
+            self.start_refresh(asked=True)
 
     def action_reset_cache(self) -> None:
         """Forget remote metadata, after asking."""
@@ -173,7 +177,7 @@ class CommandsScreen(Screen[None]):
         self.ask(Question("Reset the metadata cache?", text, "Reset", "Keep it"), self._reset)
 
     def _reset(self) -> None:
-        self.desk.refreshing = True
+        self.desk.begin_refresh(asked=True)
         self.say("the cache is empty: asking the Hub again")
         self.backend.reset_cache()
 

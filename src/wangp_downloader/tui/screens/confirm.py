@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from wangp_downloader.tui.desk import Question
+from wangp_downloader.tui.front import Question
 
 
 class ConfirmScreen(ModalScreen[bool]):

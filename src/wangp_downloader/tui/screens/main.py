@@ -15,10 +15,12 @@ from textual.containers import Container
 from textual.events import Resize
 from textual.widgets import Input
 
+from wangp_downloader.paths import printable
 from wangp_downloader.tui import bars, choosing
 from wangp_downloader.tui.backend import Backend
 from wangp_downloader.tui.commands import COMMANDS, bindings
-from wangp_downloader.tui.desk import ERROR, INFO, Desk, Question, RunState
+from wangp_downloader.tui.desk import Desk, RunState
+from wangp_downloader.tui.front import ERROR, INFO, Question
 from wangp_downloader.tui.messages import (
     DiskMeasured,
     EngineOpened,
@@ -144,8 +146,13 @@ class MainScreen(CommandsScreen):
 
     def say(self, text: str, level: str = INFO) -> None:
         """Show a sentence in the status line."""
-        self._said = (text, level)
+        self._said = (printable(text), level)
         self._show_status()
+
+    def unsay(self, text: str) -> None:
+        """Take a sentence back if it is still the one that is shown."""
+        if self._said[0] == printable(text):
+            self.say("")
 
     def ask(self, question: Question, then: Callable[[], None]) -> None:
         """Ask, and call ``then`` if the answer is yes."""
@@ -238,7 +245,7 @@ class MainScreen(CommandsScreen):
             self._banner.refresh()
 
     def _show_keys(self) -> None:
-        enabled = {name: self.check_action(name, ()) is True for name in _COMMAND_NAMES}
+        enabled = {name: self._usable(name) for name in _COMMAND_NAMES}
         keys = bars.keys(self.desk, filtering=self._filtering, enabled=enabled)
         self._foot.show(self.keys, self.keys.set_keys(keys))
 
@@ -250,7 +257,10 @@ class MainScreen(CommandsScreen):
         from wangp_downloader.tui.widgets.downloads import PaneState  # noqa: PLC0415 - start-up
 
         desk = self.desk
-        return PaneState(desk.snapshot, list(desk.history), bars.run_word(desk), desk.limit_text, desk.free)
+        rows = desk.files.by_key
+        waiting = (key for key in desk.snapshot.transfers if key in rows and rows[key].waiting)
+        word, limit = bars.run_word(desk), desk.limit_text
+        return PaneState(desk.snapshot, list(desk.history), word, limit, desk.free, frozenset(waiting))
 
     def _show_details(self) -> None:
         if self._details is not None:
@@ -298,6 +308,7 @@ class MainScreen(CommandsScreen):
 
     def on_engine_refused(self, message: EngineRefused) -> None:
         """No session: the configuration must be put right first."""
+        self.desk.forget_plan()
         self.files.empty_text = message.error.message
         self.files.refresh()
         self.say(message.error.message, ERROR)
@@ -332,9 +343,9 @@ class MainScreen(CommandsScreen):
             self._foot.show(self.selection, self.selection.set(*bars.selection(self.desk)))
             self._show_pane()
 
-    def start_refresh(self) -> None:
-        """Look at disk and Hub again, in the background."""
-        self.desk.refreshing = True
+    def start_refresh(self, *, asked: bool = False) -> None:
+        """Look at disk and Hub again, in the background; with ``asked`` the end says what changed."""
+        self.desk.begin_refresh(asked=asked)
         self.backend.refresh()
 
     def restart(self, factory: Callable[[], Engine], said: str) -> None:
@@ -387,14 +398,14 @@ class MainScreen(CommandsScreen):
         return isinstance(self.focused, Input)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Letters are text while the filter has the focus; what can not be done now is greyed."""
-        if action in _COMMAND_NAMES and self._filtering:
-            return False
+        """Letters are text while the filter has the focus."""
+        return not (action in _COMMAND_NAMES and self._filtering)
+
+    def _usable(self, action: str) -> bool:
+        """Whether a key can do something now: else it is grey, and says why when it is pressed."""
         if action == "download":
-            return True if any(row.selected for row in self.desk.files.rows) else None
-        if action in ("pause", "pause_row", "cancel_row"):
-            return True if self.desk.run is RunState.RUNNING else None
-        return True
+            return any(row.selected for row in self.desk.files.rows)
+        return action not in ("pause", "pause_row", "cancel_row") or self.desk.run is RunState.RUNNING
 
     def _open_pane(self) -> None:
         from wangp_downloader.tui.widgets.downloads import DownloadsRow  # noqa: PLC0415 - start-up

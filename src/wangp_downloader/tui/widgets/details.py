@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from wangp_downloader.files import SHARED_MODEL, PlannedFile
-from wangp_downloader.paths import redact_url
+from wangp_downloader.paths import printable, redact_url
 from wangp_downloader.tui.engine import ModelInfo
 from wangp_downloader.tui.models import ModelRow
 from wangp_downloader.tui.painting import action_words
@@ -133,7 +133,7 @@ class _Sheet:
         self._width = max(10, width - _HEADING)
 
     def title(self, name: str, status: str) -> None:
-        for line in wrap(name, self._width + _HEADING):
+        for line in wrap(printable(name), self._width + _HEADING):
             self.text.append(f"{line}\n", "bold")
         self.text.append(f"{status}\n\n")
 
@@ -144,7 +144,7 @@ class _Sheet:
         """Add one heading with its values, each on lines of its own; nothing where all are empty."""
         for value in values:
             # Hashes and URLs have no spaces to break at.
-            for line in wrap(value, self._width, break_on_hyphens=False):
+            for line in wrap(printable(value), self._width, break_on_hyphens=False):
                 self.text.append(f"{heading:<{_HEADING}}", "dim")
                 self.text.append(f"{line}\n")
                 heading = ""

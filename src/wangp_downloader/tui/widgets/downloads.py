@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from wangp_downloader.files import Outcome
-from wangp_downloader.paths import without_address
+from wangp_downloader.paths import printable, without_address
 from wangp_downloader.snapshot import Phase, Snapshot, Totals, Transfer
 from wangp_downloader.tui.columns import Part, bar, crop_end, crop_middle, graph, pad
 from wangp_downloader.tui.painting import speed_words
@@ -43,6 +43,7 @@ class PaneState:
         state: A word on the run (``running``, ``paused`` …).
         limit: The bandwidth limit, for people.
         free: Free bytes on the disk, if known.
+        waiting: Keys of transfers that another instance is at work on.
     """
 
     snapshot: Snapshot = field(default_factory=Snapshot)
@@ -50,6 +51,7 @@ class PaneState:
     state: str = "idle"
     limit: str = "none"
     free: int | None = None
+    waiting: frozenset[str] = frozenset()
 
 
 class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
@@ -68,7 +70,7 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
         """What the pane says, without colours."""
         width = self.size.width or 100
         lines = [self._total_line(width), self._speed_line(width)]
-        lines += [transfer_line(transfer, width) for transfer in self._lines]
+        lines += [self._line(transfer, width) for transfer in self._lines]
         return "\n".join("".join(text for text, _ in line) for line in lines)
 
     def show(self, state: PaneState) -> None:
@@ -92,8 +94,11 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
             return self.strip_of(self._speed_line(width), width)
         index = y - _HEAD + self.scroll_offset.y
         if index < len(self._lines):
-            return self.strip_of(transfer_line(self._lines[index], width), width)
+            return self.strip_of(self._line(self._lines[index], width), width)
         return self.strip_of([], width)
+
+    def _line(self, transfer: Transfer, width: int) -> list[Part]:
+        return transfer_line(transfer, width, waiting=transfer.key in self._state.waiting)
 
     def _total_line(self, width: int) -> list[Part]:
         totals = self._totals
@@ -165,10 +170,12 @@ def shown_transfers(snapshot: Snapshot) -> list[Transfer]:
     return sorted(shown, key=lambda transfer: _ORDER[transfer.phase])
 
 
-def transfer_line(transfer: Transfer, width: int) -> list[Part]:
-    """Return one transfer as a line of ``width`` cells."""
+def transfer_line(transfer: Transfer, width: int, *, waiting: bool = False) -> list[Part]:
+    """Return one transfer as a line of ``width`` cells; ``waiting`` for another instance."""
     name = _name(transfer)
     words, tone = _words(transfer)
+    if waiting and transfer.phase is Phase.QUEUED:
+        words, tone = "waiting for another instance", "tone--warning"
     if transfer.phase not in (Phase.DOWNLOADING, Phase.VERIFYING, Phase.PAUSED):
         cells = max(10, width * 2 // 5, min(len(name), width - len(words) - 3))
         return [
@@ -194,7 +201,7 @@ def transfer_line(transfer: Transfer, width: int) -> list[Part]:
 
 
 def _name(transfer: Transfer) -> str:
-    return transfer.key.rpartition("/")[2]
+    return printable(transfer.key.rpartition("/")[2])
 
 
 def _words(transfer: Transfer) -> tuple[str, str]:
