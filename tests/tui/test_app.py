@@ -744,6 +744,52 @@ async def test_it_is_usable_at_every_size(open_app: Open, size: tuple[int, int])
         assert screen.main.files.size.height >= 4
 
 
+@pytest.mark.parametrize("size", [(60, 15), (60, 18), (80, 24), (100, 30), (120, 30), (160, 30)])
+async def test_the_panes_leave_the_table_five_rows(open_app: Open, size: tuple[int, int]) -> None:
+    engine = FakeEngine.of(60, hold=True)
+    async with open_app(engine, size=size) as screen:
+        await screen.press("i", "a", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        for index in range(4):
+            key = screen.main.desk.files.view[index].key
+            screen.app.mailbox(FileFinished(key, Outcome.FAILED, "the disk is full"))
+        await screen.until(lambda: screen.main.query("#downloads"), "the pane")
+        pane = screen.main.query_one("#downloads", DownloadsPane)
+        await screen.until(lambda: "4 failed" in pane.text, "the failures")
+        assert screen.main.files.size.height >= 6
+        assert screen.main.query_one("#details").size.height >= 2
+        foot = screen.main.query_one("#foot").region
+        assert (foot.height, foot.bottom) == (3, size[1])
+        assert "· 4 failed" in pane.render_line(0).text
+        screen.engine.release.set()
+
+
+async def test_a_tiny_terminal_says_so_and_forgets_nothing(open_app: Open) -> None:
+    async with open_app(size=(80, 24)) as screen:
+        await screen.press("enter", "t")
+        await screen.pilot.resize_terminal(40, 10)
+        await screen.until(lambda: screen.main.query("#too-small"), "the line")
+        strips = screen.main._compositor.render_strips()
+        lines = [line for strip in strips if (line := strip.text.strip())]
+        assert lines == ["terminal too small: 60×15 at least"]
+        await screen.pilot.resize_terminal(80, 24)
+        await screen.until(lambda: not screen.main.query_one("#too-small").display, "the table")
+        assert screen.main.focused is screen.main.files
+        assert screen.selected == [HIGH, LOW]
+
+
+async def test_the_downloads_pane_folds_after_a_run_and_opens_again(open_app: Open) -> None:
+    async with open_app(size=(100, 40)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(lambda: screen.row(HIGH).status is Status.DONE, "the run")
+        await screen.settle()
+        await screen.until(lambda: screen.main.query_one("#downloads").size.height == 1, "the total line")
+        await screen.press("t")
+        await screen.until(lambda: screen.main.query_one("#downloads").size.height > 5, "the pane")
+        await screen.press("t")
+        assert not screen.main.query_one("#downloads-row").display
+
+
 async def test_it_can_be_resized_while_it_runs(open_app: Open) -> None:
     async with open_app() as screen:
         await screen.press("G")

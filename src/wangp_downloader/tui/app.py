@@ -32,7 +32,8 @@ from wangp_downloader.tui.desk import Desk
 from wangp_downloader.tui.front import Question
 from wangp_downloader.tui.messages import PlanArrived
 from wangp_downloader.tui.plan_cache import save_plan
-from wangp_downloader.tui.screens.main import TALL_CELLS, WIDE_CELLS, MainScreen
+from wangp_downloader.tui.screens.main import MainScreen
+from wangp_downloader.tui.screens.panes import MIDDLE_CELLS, TALL_CELLS, WIDE_CELLS
 from wangp_downloader.tui.state import UiState, load_state, save_state
 from wangp_downloader.tui.widgets.ordered import OrderedInput
 from wangp_downloader.tui.wiring import Wiring
@@ -58,7 +59,7 @@ class DownloaderApp(App[None]):
 
     TITLE = "WanGP Downloader"
     CSS_PATH = "styles.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE_CELLS, "-wide")]  # noqa: RUF012 - declared so by Textual
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (MIDDLE_CELLS, "-middle"), (WIDE_CELLS, "-wide")]  # noqa: RUF012 - declared so by Textual
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL_CELLS, "-tall")]  # noqa: RUF012 - declared so by Textual
 
     def __init__(self, wiring: Wiring) -> None:

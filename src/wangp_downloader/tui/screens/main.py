@@ -40,18 +40,15 @@ from wangp_downloader.tui.painting import (
     paint_model,
 )
 from wangp_downloader.tui.rows import Row
-from wangp_downloader.tui.screens.commands import CommandsScreen, Host
+from wangp_downloader.tui.screens.commands import Host
+from wangp_downloader.tui.screens.panes import MIDDLE_CELLS, TALL_CELLS, WIDE_CELLS, PanesScreen
 from wangp_downloader.tui.widgets.bar import BASES, TONES, BarLine, Bars, KeyLine
 from wangp_downloader.tui.widgets.filter import FilterInput
 from wangp_downloader.tui.widgets.table import Table, widest
 
 if TYPE_CHECKING:
     from wangp_downloader.tui.engine import Engine
-    from wangp_downloader.tui.widgets.details import DetailsPane
-    from wangp_downloader.tui.widgets.downloads import DownloadsRow, PaneState
 
-WIDE_CELLS = 110
-TALL_CELLS = 30
 _TICK_S = 0.1
 _PANE_TICKS = 2
 _STATUS_TICKS = 5
@@ -60,7 +57,7 @@ _DISK_TICKS = 50
 _COMMAND_NAMES = frozenset(command.action for command in COMMANDS)
 
 
-class MainScreen(CommandsScreen):
+class MainScreen(PanesScreen):
     """The screen that the program opens with.
 
     Args:
@@ -94,16 +91,14 @@ class MainScreen(CommandsScreen):
         self.keys = KeyLine("bar--keys")
         self._top = Bars(self.header, id="top")
         self._foot = Bars(self.selection, self.status, self.keys, id="foot")
-        self._banner: Bars | None = None
         self._ticks = 0
         self.stale = False
         self._said = ("", INFO)
-        self._details: DetailsPane | None = None
-        self._pane: DownloadsRow | None = None
         self._models: Table | None = None
         self._shown_rows: list[Row] | None = None
         self._shown_models: list[ModelRow] | None = None
         self._moved_to: object = None
+        self._ran = False
 
     def compose(self) -> ComposeResult:
         """Lay out what the first frame needs; panes are made when they are first opened."""
@@ -190,13 +185,21 @@ class MainScreen(CommandsScreen):
         for row in rows:
             self.files.line_changed(row)
         current = self.row
-        if self._details is not None and current in rows and self._ticks % _SPEED_TICKS == 0:
+        if (
+            self._details is not None
+            and self._details.display
+            and current in rows
+            and self._ticks % _SPEED_TICKS == 0
+        ):
             self._show_details()
 
     def run_changed(self) -> None:
         """Show the run's state, the limit, the parts on offer, the keys that can be used."""
-        if self.desk.active:
-            self._open_pane()
+        if self.desk.active and not self._ran:
+            self.open_pane()
+        elif self._ran and not self.desk.active:
+            self.fold_pane()
+        self._ran = self.desk.active
         self._show_header()
         self._show_banner()
         self._show_keys()
@@ -243,29 +246,12 @@ class MainScreen(CommandsScreen):
         elif self._banner is not None:
             self._banner.display = bool(parts)
             self._banner.refresh()
+        self.fit_panes()
 
     def _show_keys(self) -> None:
         enabled = {name: self._usable(name) for name in _COMMAND_NAMES}
         keys = bars.keys(self.desk, filtering=self._filtering, enabled=enabled)
         self._foot.show(self.keys, self.keys.set_keys(keys))
-
-    def _show_pane(self) -> None:
-        if self._pane is not None and self._pane.display:
-            self._pane.show(self._pane_state())
-
-    def _pane_state(self) -> PaneState:
-        from wangp_downloader.tui.widgets.downloads import PaneState  # noqa: PLC0415 - start-up
-
-        desk = self.desk
-        rows = desk.files.by_key
-        waiting = (key for key in desk.snapshot.transfers if key in rows and rows[key].waiting)
-        word, limit = bars.run_word(desk), desk.limit_text
-        return PaneState(desk.snapshot, list(desk.history), word, limit, desk.free, frozenset(waiting))
-
-    def _show_details(self) -> None:
-        if self._details is not None:
-            current = self.table.current
-            self._details.show(lambda width: bars.details(self.desk, current, width))
 
     def _tick(self) -> None:
         self._ticks += 1
@@ -390,7 +376,8 @@ class MainScreen(CommandsScreen):
         self._show_keys()
 
     def on_resize(self, event: Resize) -> None:
-        """Draw again what depends on the width."""
+        """Draw again what depends on the size."""
+        self.fit_panes()
         self._show_pane()
 
     @property
@@ -407,14 +394,6 @@ class MainScreen(CommandsScreen):
             return any(row.selected for row in self.desk.files.rows)
         return action not in ("pause", "pause_row", "cancel_row") or self.desk.run is RunState.RUNNING
 
-    def _open_pane(self) -> None:
-        from wangp_downloader.tui.widgets.downloads import DownloadsRow  # noqa: PLC0415 - start-up
-
-        if self._pane is None:
-            self._pane = DownloadsRow(list(self.desk.log_lines), id="downloads-row")
-            self.mount(self._pane, before="#foot")
-        self._pane.display = True
-
     def show_models(self, shown: bool) -> None:
         """Show the model table, or the file table."""
         self.desk.models_shown = shown
@@ -427,32 +406,12 @@ class MainScreen(CommandsScreen):
         self.desk.show_view()
         self.call_after_refresh(self.set_focus, self.table)
 
-    def toggle_details(self) -> None:
-        """Open or close the details."""
-        from wangp_downloader.tui.widgets.details import DetailsPane  # noqa: PLC0415 - start-up
-
-        if self._details is None:
-            self._details = DetailsPane(id="details")
-            self.query_one("#body").mount(self._details)
-            self.host.set_details(True)
-        else:
-            self._details.display = not self._details.display
-            self.host.set_details(self._details.display)
-        self._show_details()
-
-    def toggle_downloads(self) -> None:
-        """Open or close the downloads pane."""
-        if self._pane is not None and self._pane.display:
-            self._pane.display = False
-        else:
-            self._open_pane()
-            self.call_after_refresh(self._show_pane)
-
 
 def _size_classes() -> str:
     # What the breakpoints will say, before the first frame: a class that changes later styles all widgets twice.
     size = shutil.get_terminal_size()
-    wide = "-wide" if size.columns >= WIDE_CELLS else "-narrow"
+    columns = size.columns
+    wide = "-wide" if columns >= WIDE_CELLS else "-middle" if columns >= MIDDLE_CELLS else "-narrow"
     return f"{wide} {'-tall' if size.lines >= TALL_CELLS else '-short'}"
 
 

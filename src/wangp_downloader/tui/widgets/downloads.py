@@ -78,12 +78,18 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
         self._state = state
         self._totals = state.snapshot.totals
         self._lines = shown_transfers(state.snapshot)
-        size = Size(self.size.width, len(self._lines) + _HEAD)
+        # Where there is room for the total line alone, there is nothing to scroll.
+        height = len(self._lines) + _HEAD if self.size.height > _HEAD else self.size.height
+        size = Size(self.size.width, height)
         if size != self.virtual_size:
             # As in the table: setting the reactive would lay out the whole screen.
             self.set_reactive(ScrollView.virtual_size, size)
             self._scroll_update(size)
         self.refresh()
+
+    def on_resize(self) -> None:
+        """Scroll no more than the new height asks for."""
+        self.show(self._state)
 
     def render_line(self, y: int) -> Strip:
         """Draw one line; the two lines of the run stay on top."""
@@ -106,10 +112,13 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
             return [(" no downloads yet", "tone--muted")]
         counts = f"{totals.finished} of {plural(totals.files, 'file')}"
         failed = f" · {totals.failed} failed" if totals.failed else ""
-        amounts = f"{format_size(totals.done)} of {format_size(totals.size)}"
-        text = f" {int(totals.fraction * 100):3}%  {amounts}  {counts}"
+        amounts = f"{format_size(totals.done)} of {format_size(totals.size)}  "
+        percent = f" {int(totals.fraction * 100):3}%  "
         label = f" {self._state.state:<9} "
-        cells = max(6, min(48, width - len(label) - len(text) - len(failed) - 1))
+        least = len(label) + len(percent) + len(counts) + len(failed) + 7
+        # What failed is said whatever the width: the amounts give way, then the bar.
+        text = f"{percent}{amounts if least + len(amounts) <= width else ''}{counts}"
+        cells = max(0, min(48, width - len(label) - len(text) - len(failed) - 1))
         filled, empty = bar(totals.fraction, cells)
         return [
             (label, "tone--strong"),
