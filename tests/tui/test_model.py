@@ -105,7 +105,7 @@ def test_hashing_shows_at_the_path_itself_or_at_all_of_its_size() -> None:
 def test_a_pair_is_picked_and_dropped_together_from_either_side() -> None:
     model = model_of(*pair())
     high, low = model.rows
-    assert "low-noise partner low.safetensors" in model.toggle(high)
+    assert "and its low-noise partner" in model.toggle(high)
     assert keys(model.selected) == [HIGH, LOW]
     assert "high-noise partner" in model.toggle(low)
     assert model.selected == []

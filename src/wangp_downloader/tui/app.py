@@ -152,7 +152,9 @@ class DownloaderApp(App[None]):
     def _state_now(self) -> UiState:
         current = self.main.files.current
         cursor = current.key if current is not None else ""
-        return replace(self.main.desk.remember(self.state), theme=self.theme, cursor=cursor)
+        return replace(
+            self.main.desk.remember(self.state), theme=self.theme, cursor=cursor, line=self.main.files.line
+        )
 
     def _save(self, state: UiState, number: int) -> None:
         with self._saving:
@@ -249,6 +251,10 @@ class DownloaderApp(App[None]):
         return call
 
     # Ways out
+
+    def action_help_quit(self) -> None:
+        """Say how to quit to whoever presses Ctrl+c."""
+        self.notify("q quits", timeout=3)
 
     async def action_quit(self) -> None:
         """Quit; ask first while downloads run, but only once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wangp_downloader.tui.desk import Desk
-from wangp_downloader.tui.models import ModelRow, Readiness
+from wangp_downloader.tui.models import HERE, ModelRow, Readiness
 from wangp_downloader.tui.painting import FILE_COLUMNS, MODEL_COLUMNS
 from wangp_downloader.units import plural
 
@@ -16,13 +16,25 @@ def toggle_model(desk: Desk, row: ModelRow) -> None:
         return
     added = desk.files.select(row.rows)
     if added:
-        desk.selection_done(f"selected {plural(added, 'file')} that {row.name} needs")
+        blocked = _blocked_words(row)
+        if blocked:
+            needed = sum(file.status not in HERE for file in row.rows)
+            desk.selection_done(f"selected {added:,} of {needed:,}{blocked}")
+        else:
+            desk.selection_done(f"selected {plural(added, 'file')} that {row.name} needs")
     elif row.readiness is Readiness.READY:
         desk.selection_done(f"{row.name} is ready: nothing is missing")
     elif row.readiness is Readiness.UNKNOWN:
         desk.selection_done(f"{row.name}: all that is known is here, but not every file it needs is known")
     else:
         desk.selection_done(f"{row.name}: what is missing can not be had now, i says why")
+
+
+def _blocked_words(row: ModelRow) -> str:
+    missing = [file for file in row.rows if not file.obtainable and file.status not in HERE]
+    if not missing:
+        return ""
+    return f"; {len(missing):,} {'is' if len(missing) == 1 else 'are'} blocked (i says why)"
 
 
 def select_shown(desk: Desk) -> None:
@@ -32,8 +44,13 @@ def select_shown(desk: Desk) -> None:
         added = sum(desk.files.select(row.rows) for row in desk.models.view)
         desk.selection_done(f"selected {plural(added, 'file')} of the {plural(shown, 'model')} shown")
         return
+    pickable = [row for row in desk.files.view if row.obtainable and not row.selected]
     added = desk.files.select(desk.files.view)
-    desk.selection_done(f"selected {plural(added, 'more file')} of the {len(desk.files.view):,} shown")
+    partners = added - sum(row.selected for row in pickable)
+    more = (
+        f" ({partners:,} {'is a partner' if partners == 1 else 'are partners'} not shown)" if partners else ""
+    )
+    desk.selection_done(f"selected {added:,}{more}")
 
 
 def toggle_show_all(desk: Desk) -> None:
@@ -96,4 +113,17 @@ def _sort(desk: Desk, column: str, descending: bool) -> None:
         return
     titles = {each.key: each.title for each in (*MODEL_COLUMNS, *FILE_COLUMNS)}
     title = "selection" if column == "mark" else titles[column].lower()
-    desk.say(f"sorted by {title}, {'largest' if descending else 'smallest'} first")
+    up, down = _ORDERS.get(column, ("A–Z", "Z–A"))
+    desk.say(f"sorted by {title}, {down if descending else up}")
+
+
+_SIZES = ("smallest first", "largest first")
+_ORDERS = {
+    "mark": ("selected first", "selected last"),
+    "status": ("most urgent first", "settled first"),
+    "size": _SIZES,
+    "needed": _SIZES,
+    "state": ("started first", "ready first"),
+    "files": ("most missing first", "fewest missing first"),
+}
+"""How people say the two directions of a column; all others are text."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from wangp_downloader.units import KIB
 
-_STEPS_KB = tuple(round(step * 10**power) for power in range(2, 7) for step in (1, 1.5, 2, 3, 5, 7))
-_START_KB = 20_000
+_STEPS = (1, 1.5, 2, 3, 5, 7)
+# Round in the unit that is shown: KB/s, then MB/s of 1024 KB, then GB/s.
+_STEPS_KB = (
+    *(round(step * power) for power in (100,) for step in _STEPS),
+    *(round(step * power * 1024) for power in (1, 10, 100) for step in _STEPS),
+    *(round(step * 1024 * 1024) for step in _STEPS),
+)
+_START_KB = 20 * 1024
 
 
 def faster(limit_kb: float | None) -> float | None:

@@ -185,7 +185,7 @@ class FileModel:
         if partner is None or partner.busy or not partner.obtainable or partner.selected == wanted:
             return said
         partner.set_selected(wanted)
-        return f"{said} and its {_noise(partner)}partner {partner.name}"
+        return f"{said} and its {_noise(partner)}partner"
 
     def select(self, rows: Iterable[Row]) -> int:
         """Pick all of ``rows`` that can be obtained, with partners; return how many were added."""

@@ -38,7 +38,8 @@ class Readiness(Enum):
         return {"PARTIAL": "◐", "MISSING": "○", "BLOCKED": "⊘", "UNKNOWN": "?", "READY": "●"}[self.name]
 
 
-_HERE = frozenset({Status.PRESENT, Status.LINKED, Status.DONE})
+HERE = frozenset({Status.PRESENT, Status.LINKED, Status.DONE})
+"""Statuses of files that are in place."""
 
 
 class ModelRow:
@@ -93,7 +94,7 @@ class ModelRow:
 
     def recount(self) -> None:
         """Sum up the files again."""
-        missing = [row for row in self.rows if row.status not in _HERE]
+        missing = [row for row in self.rows if row.status not in HERE]
         self.files_here = len(self.rows) - len(missing)
         self.needed = sum(row.bytes_to_fetch for row in missing)
         self.unknown = any(row.size is None and row.file.action is Action.DOWNLOAD for row in missing)

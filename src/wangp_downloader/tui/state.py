@@ -30,6 +30,7 @@ class UiState:
         theme: Name of the theme.
         selection: Targets of the picked rows.
         cursor: Target of the row under the cursor, or empty.
+        line: Line of the screen that it was on.
     """
 
     text: str = ""
@@ -42,6 +43,7 @@ class UiState:
     theme: str = ""
     selection: tuple[str, ...] = ()
     cursor: str = ""
+    line: int = 0
 
 
 def load_state(path: Path) -> UiState:

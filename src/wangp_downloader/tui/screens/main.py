@@ -99,6 +99,8 @@ class MainScreen(PanesScreen):
         self._shown_models: list[ModelRow] | None = None
         self._moved_to: object = None
         self._ran = False
+        self._covered = False
+        self._returning = bool(host.state.cursor)
 
     def compose(self) -> ComposeResult:
         """Lay out what the first frame needs; panes are made when they are first opened."""
@@ -166,8 +168,17 @@ class MainScreen(PanesScreen):
             if desk.fresh or desk.files.rows:
                 self.files.empty_text = _nothing_text(desk)
             self.files.set_sort(desk.files.settings.sort, desk.files.settings.descending)
-            self.files.show(desk.files.view)
+            self._show_files()
         self.filter.set_note(bars.view(desk))
+
+    def _show_files(self) -> None:
+        state, view = self.host.state, self.desk.files.view
+        row = self.desk.files.by_key.get(state.cursor) if self._returning else None
+        if row is None or row.position < 0:
+            self.files.show(view)
+        else:
+            self.files.show(view, keep=row.key, line=state.line)
+            self._returning = False
 
     def _fit_columns(self) -> None:
         desk = self.desk
@@ -250,7 +261,7 @@ class MainScreen(PanesScreen):
 
     def _show_keys(self) -> None:
         enabled = {name: self._usable(name) for name in _COMMAND_NAMES}
-        keys = bars.keys(self.desk, filtering=self._filtering, enabled=enabled)
+        keys = bars.keys(self.desk, filtering=self._filtering, enabled=enabled) if not self._covered else []
         self._foot.show(self.keys, self.keys.set_keys(keys))
 
     def _tick(self) -> None:
@@ -304,6 +315,7 @@ class MainScreen(PanesScreen):
         """A newer plan."""
         first = not self.desk.fresh
         self.desk.take_plan(message)
+        self._returning = False
         self._show_details()
         self.host.keep_plan(message)
         if first:
@@ -373,6 +385,16 @@ class MainScreen(PanesScreen):
 
     def on_descendant_focus(self) -> None:
         """Show the keys of what has the focus now."""
+        self._show_keys()
+
+    def on_screen_suspend(self) -> None:
+        """Show no keys under a dialog: they do nothing there."""
+        self._covered = True
+        self._show_keys()
+
+    def on_screen_resume(self) -> None:
+        """Show the keys again."""
+        self._covered = False
         self._show_keys()
 
     def on_resize(self, event: Resize) -> None:

@@ -122,6 +122,7 @@ class Table(ScrollView, can_focus=True):
         self._activate: Callable[..., None] = activate
         self._view: Sequence[Line] = ()
         self._cursor = 0
+        self._line: int | None = None
         self._fitted: list[tuple[Column, int]] = []
         self._fitted_width = -1
         self._sort = ("", False)
@@ -141,25 +142,38 @@ class Table(ScrollView, can_focus=True):
         """The row under the cursor, or None in an empty table."""
         return self._view[self._cursor] if self._view else None
 
-    def show(self, view: Sequence[Line], *, keep: str | None = None) -> None:
+    def show(self, view: Sequence[Line], *, keep: str | None = None, line: int | None = None) -> None:
         """Show other rows; the cursor stays on its row if that is still there, else where it was.
 
         Args:
             view: The rows, in order.
             keep: Key of the row to put the cursor on, in place of the one it is on now.
+            line: Line of the screen to have it on, in place of the one it is on now.
         """
         current = self.current
         key = keep if keep is not None else current.key if current is not None else None
-        offset = self._cursor - self.scroll_offset.y
+        offset = self.line if line is None else line
         self._view = view
         place = _place(view, current, key)
         self._cursor = min(self._cursor, max(0, len(view) - 1)) if place is None else place
         self._resize_contents()
         # The row stays at the same height of the screen: the eye is on it.
-        self._scroll(self._cursor - offset)
-        self._reveal()
+        self._line = offset
+        self._place()
         self.refresh()
         self.post_message(self.Moved())
+
+    @property
+    def line(self) -> int:
+        """Line of the screen that the cursor is on; while the table is hidden, the one it will be on."""
+        return self._cursor - self.scroll_offset.y if self._line is None else self._line
+
+    def _place(self) -> None:
+        """Scroll to where the cursor is on its line, as soon as the table has a size."""
+        if self._line is not None and self.size.height:
+            self._scroll(self._cursor - self._line)
+            self._line = None
+        self._reveal()
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Change the columns' widths or titles."""
@@ -235,7 +249,11 @@ class Table(ScrollView, can_focus=True):
     def on_resize(self, event: Resize) -> None:
         """Keep the cursor in sight."""
         self._resize_contents()
-        self._reveal()
+        self._place()
+
+    def on_hide(self) -> None:
+        """Remember where the cursor was on the screen: hidden, the table has no lines to be on."""
+        self._line = self.line
 
     def on_focus(self) -> None:
         """Show the cursor of a table that has the keys."""
@@ -380,6 +398,8 @@ class Table(ScrollView, can_focus=True):
 
     def _reveal(self) -> None:
         top = self.scroll_offset.y
+        if not self.size.height:
+            return
         if self._cursor < top:
             self._scroll(self._cursor)
         elif self._cursor >= top + self._page:
