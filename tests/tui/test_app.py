@@ -783,7 +783,7 @@ async def test_it_is_usable_at_every_size(open_app: Open, size: tuple[int, int])
         lines = [screen.main.files.render_line(y).text for y in range(3)]
         assert "Model file" in lines[0]
         assert "Status" in lines[0]
-        assert "t8.safetensors" in lines[1]
+        assert "t2v_2_2_high" in lines[1]
         assert "37%" in lines[1]
         assert all(len(line) == screen.main.files.scrollable_content_region.width for line in lines)
         assert screen.main.files.size.height >= 4

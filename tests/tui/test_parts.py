@@ -10,17 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tests.tui.fake_engine import FakeEngine
+from tests.tui.fake_engine import FakeEngine, make_file
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.places import Surroundings
 from wangp_downloader.planner import Request
 from wangp_downloader.settings.load import load_settings
 from wangp_downloader.tui import limits
-from wangp_downloader.tui.columns import GAP, bar, crop_end, crop_middle, fit, graph, pad
+from wangp_downloader.tui.columns import GAP, bar, crop_end, crop_middle, crop_name, fit, graph, pad
 from wangp_downloader.tui.config_form import ConfigForm
 from wangp_downloader.tui.lane import Lane
-from wangp_downloader.tui.painting import FILE_COLUMNS, MODEL_COLUMNS
+from wangp_downloader.tui.painting import FILE_COLUMNS, MODEL_COLUMNS, file_columns
 from wangp_downloader.tui.plan_cache import load_plan, save_plan
+from wangp_downloader.tui.rows import Row
 from wangp_downloader.tui.state import UiState, load_state, save_state
 
 # Columns
@@ -40,6 +41,7 @@ def test_columns_fill_the_width_exactly(width: int, columns: tuple[object, ...])
     [
         (56, "mark file size status"),
         (78, "mark config file size status"),
+        (97, "mark config file size status target"),
         (158, "mark config file size source status target"),
     ],
 )
@@ -52,6 +54,8 @@ def test_text_never_overflows_its_cell(text: str, width: int) -> None:
     text = "".join(char for char in text if char.isprintable())
     assert cell_len(crop_end(text, width)) <= width
     assert cell_len(crop_middle(text, width)) <= width
+    assert cell_len(crop_name(text, width)) <= width
+    assert cell_len(crop_name(f"{text}_high_quanto_bf16_int8.safetensors", width)) <= width
     assert cell_len(pad(text, width)) == width
     assert cell_len(pad(text, width, right=True)) == width
 
@@ -61,6 +65,27 @@ def test_both_ends_of_a_long_name_stay() -> None:
     assert cropped.startswith("wan2.2_text")
     assert cropped.endswith("int8.safetensors")
     assert len(cropped) == 30
+
+
+@pytest.mark.parametrize(
+    ("width", "cropped"),
+    [
+        (55, "wan2.2_text2video_14B_high_quanto_mbf16_int8.safetensors"[:43] + "8"),
+        (38, "wan2.2_text2video_14B_high…int8"),
+        (24, "wan2.2_text2v…high…int8"),
+        (18, "wan2.2_…high…int8"),
+    ],
+)
+def test_a_name_keeps_the_words_that_tell_it_apart(width: int, cropped: str) -> None:
+    assert crop_name("wan2.2_text2video_14B_high_quanto_mbf16_int8.safetensors", width) == cropped
+
+
+def test_what_is_left_over_makes_bars_longer_and_nothing_else() -> None:
+    columns = file_columns([Row(make_file("a.safetensors", ("t2v",)), {})], running=True)
+    fitted = {column.key: cells for column, cells in fit(columns, 248)}
+    assert fitted["status"] == 70
+    assert fitted["config"] == 12
+    assert fitted["source"] == 16
 
 
 @given(st.floats(-1, 2), st.integers(1, 60))

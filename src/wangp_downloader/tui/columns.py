@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+_LEAST_HEAD = 4
 GAP = 2
 """Cells between two columns."""
 
@@ -26,6 +28,7 @@ class Column:
         rank: Order in which columns get room; the highest is dropped first.
         comfort: Cells that it should have before columns that say less are shown at all.
         right: True for numbers.
+        grow: Cells up to which it takes what nobody else wants.
     """
 
     key: str
@@ -35,6 +38,7 @@ class Column:
     rank: int
     right: bool = False
     comfort: int = 0
+    grow: int = 0
 
 
 OPTIONAL = 5
@@ -45,8 +49,8 @@ def fit(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     """Return the columns that fit into ``width`` cells, in their order, each with its own width.
 
     Columns are dropped from the highest rank on until the minima fit, the optional ones until the others
-    are comfortable. What is left over makes the columns comfortable by rank, then gives them their ideal, and
-    the rest goes to the last, so that the others stand together.
+    are comfortable. What is left over makes the columns comfortable by rank, then gives them their ideal, then
+    goes to those that grow, and the rest to the last, so that the others stand together.
     """
     kept = sorted(columns, key=lambda column: column.rank)
     while kept[-1].rank >= OPTIONAL and _comfortable(kept) > width:
@@ -58,7 +62,8 @@ def fit(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     spare = max(0, width - _needed(kept))
     by_rank = sorted(kept, key=lambda column: column.rank)
     comfort = {column.key: min(column.comfort, column.ideal) for column in kept}
-    for wishes in (comfort, {column.key: column.ideal for column in kept}):
+    ideal = {column.key: column.ideal for column in kept}
+    for wishes in (comfort, ideal, {column.key: column.grow for column in kept}):
         for column in by_rank:
             extra = min(spare, max(0, wishes[column.key] - widths[column.key]))
             widths[column.key] += extra
@@ -93,6 +98,42 @@ def crop_middle(text: str, width: int) -> str:
         return crop_end(text, width)
     tail = (width - 1) * 3 // 5
     return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
+_SUFFIX = ".safetensors"
+_PRECISION = re.compile(r"[_-]quanto[_-](?:m?(?:bf|fp)16[_-])?(?=int8|fp8)")
+_NOISE = re.compile(r"(?<=[_-])(?:high|low)(?![a-z])|(?:High|Low)(?=Noise|[_-])", re.ASCII)
+
+
+def crop_name(name: str, width: int) -> str:
+    """Return a file name in at most ``width`` cells, with what tells it from its neighbours.
+
+    What most names have in common goes first: the suffix, then the words before ``int8``; what is cut after that
+    is not the noise that a file is for.
+    """
+    if len(name) <= width and (name.isascii() or cell_len(name) <= width):
+        return name
+    name = name.removesuffix(_SUFFIX)
+    if len(name) > width:
+        name = _PRECISION.sub("…", name)
+    noise = _NOISE.search(name)
+    if len(name) <= width or noise is None or not name.replace("…", "").isascii():
+        return crop_middle(name, width) if name.isascii() else _crop_parts(name, width)
+    tail = name[noise.start() :]
+    room = width - 2 - min(len(tail), width * 2 // 3)
+    if room < _LEAST_HEAD:
+        return crop_end(name, width)
+    return f"{name[:room]}…{_crop_parts(tail, width - room - 1)}"
+
+
+def _crop_parts(text: str, width: int) -> str:
+    """Return ``text`` cut in the middle; an ellipsis that it has already becomes part of the cut."""
+    if cell_len(text) <= width:
+        return text
+    if not text.replace("…", "").isascii() or width < _LEAST_HEAD:
+        return crop_end(text, width)
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail].rstrip('…')}…{text[-tail:].lstrip('…')}"
 
 
 def pad(text: str, width: int, right: bool = False) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wangp_downloader.files import Action, Outcome
 from wangp_downloader.paths import printable, without_address
-from wangp_downloader.tui.columns import Column, Part, bar, crop_end, crop_middle
+from wangp_downloader.tui.columns import Column, Part, bar, crop_end, crop_middle, crop_name
 from wangp_downloader.tui.model import source_text
 from wangp_downloader.tui.models import ModelRow, Readiness
 from wangp_downloader.tui.rows import Row, Status, short_reason
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
 FILE_COLUMNS = (
     Column("mark", "✓", 1, 1, 1),
-    Column("config", "Config", 12, 30, 4, comfort=20),
-    Column("file", "Model file", 18, 60, 0, comfort=48),
+    Column("config", "Config", 12, 30, 4, comfort=14),
+    Column("file", "Model file", 18, 60, 0, comfort=38),
     Column("size", "Size", 7, 7, 2, right=True),
-    Column("source", "Source", 12, 24, 7),
-    Column("status", "Status", 16, 30, 3, comfort=24),
-    Column("target", "Destination", 20, 60, 8),
+    Column("source", "Source", 12, 24, 8),
+    Column("status", "Status", 13, 15, 3, comfort=15),
+    Column("target", "Destination", 11, 40, 7),
 )
+_RUN_STATUS = Column("status", "Status", 16, 30, 3, comfort=24, grow=70)
+_FAILED_STATUS = Column("status", "Status", 16, 30, 3, comfort=20)
 MODEL_COLUMNS = (
     Column("mark", "✓", 1, 1, 1),
     Column("name", "Model", 20, 44, 0, comfort=36),
@@ -76,7 +79,7 @@ def paint_file(row: Row, column: str, width: int) -> Sequence[Part]:
             return _config(row, width)
         case "file":
             tone = "" if row.file.required else "tone--muted"
-            return [(crop_middle(row.name, width), tone)]
+            return [(crop_name(row.name, width), tone)]
         case "size":
             return [(format_size(row.size), "")]
         case "source":
@@ -84,7 +87,32 @@ def paint_file(row: Row, column: str, width: int) -> Sequence[Part]:
         case "status":
             return paint_status(row, width)
         case _:
-            return [(crop_end(printable(row.file.target), width), "tone--muted")]
+            return [(crop_end(_folder(row), width), "tone--muted")]
+
+
+def _folder(row: Row) -> str:
+    return printable(row.file.target.rpartition("/")[0] or ".") + "/"
+
+
+def file_columns(rows: Sequence[Row], *, running: bool) -> list[Column]:
+    """Return the columns of the file table, as wide as these rows want them.
+
+    Args:
+        rows: All rows.
+        running: True while there are bars to draw: the status is wide then, else only what its words need.
+    """
+    status = _RUN_STATUS if running else None
+    if status is None and any(row.status is Status.FAILED for row in rows):
+        status = _FAILED_STATUS
+    widths, names = file_widths(rows), max((len(row.name) for row in rows), default=0)
+    columns = []
+    for column in FILE_COLUMNS:
+        if column.key == "status":
+            columns.append(status or column)
+        else:
+            wish = max(column.minimum, widths.get(column.key, column.ideal))
+            columns.append(replace(column, ideal=wish, grow=names if column.key == "file" else 0))
+    return columns
 
 
 def _source(row: Row, width: int) -> str:
@@ -165,11 +193,13 @@ def _status_words(row: Row, width: int) -> str:
         case Status.RETRYING if transfer is not None:
             return f"again in {transfer.wait_s:.0f} s: {without_address(transfer.problem or '', row.name)}"
         case Status.LINKABLE if file.source is not None:
-            return f"linkable: {file.source.store}"
+            words = f"linkable: {file.source.store}"
+            return words if len(words) <= width else row.status.word
         case Status.BLOCKED:
             return short_reason(file)
         case Status.CONFLICT:
-            return f"{row.status.word}: {file.reason}" if file.reason else row.status.word
+            words = f"{row.status.word}: {file.reason}" if file.reason else row.status.word
+            return words if len(words) <= width or width > _WIDE_STATUS else row.status.word
         case Status.DONE:
             return _done_words(row)
         case Status.MISSING if row.part_bytes and file.size:
@@ -240,9 +270,9 @@ def file_widths(rows: Iterable[Row]) -> dict[str, int]:
     for row in rows:
         more = len(str(row.more)) + 2 if row.more else 0
         widths["config"] = max(widths["config"], len(row.config) + more)
-        widths["file"] = max(widths["file"], len(row.name))
+        widths["file"] = max(widths["file"], len(row.name.removesuffix(".safetensors")))
         widths["source"] = max(widths["source"], len(source_text(row)))
-        widths["target"] = max(widths["target"], len(row.file.target))
+        widths["target"] = max(widths["target"], row.file.target.rfind("/") + 1)
     return {key: min(width, 36 if key in ("config", "source") else 72) for key, width in widths.items()}
 
 

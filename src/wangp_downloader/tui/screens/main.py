@@ -34,7 +34,7 @@ from wangp_downloader.tui.models import ModelRow
 from wangp_downloader.tui.painting import (
     FILE_COLUMNS,
     MODEL_COLUMNS,
-    file_widths,
+    file_columns,
     model_widths,
     paint_file,
     paint_model,
@@ -95,7 +95,7 @@ class MainScreen(PanesScreen):
         self.stale = False
         self._said = ("", INFO)
         self._models: Table | None = None
-        self._shown_rows: list[Row] | None = None
+        self._columns_for: tuple[list[Row] | None, bool] = (None, False)
         self._shown_models: list[ModelRow] | None = None
         self._moved_to: object = None
         self._ran = False
@@ -182,10 +182,10 @@ class MainScreen(PanesScreen):
 
     def _fit_columns(self) -> None:
         desk = self.desk
-        if self._shown_rows is not desk.files.rows:
-            self._shown_rows = desk.files.rows
-            widths = file_widths(desk.files.rows)
-            self.files.set_columns([widest(widths, column) for column in FILE_COLUMNS])
+        shown_for = (desk.files.rows, desk.active)
+        if self._columns_for[0] is not shown_for[0] or self._columns_for[1] != shown_for[1]:
+            self._columns_for = shown_for
+            self.files.set_columns(file_columns(desk.files.rows, running=desk.active))
         if self._models is not None and self._shown_models is not desk.models.rows:
             self._shown_models = desk.models.rows
             widths = model_widths(desk.models.rows)
@@ -210,7 +210,9 @@ class MainScreen(PanesScreen):
             self.open_pane()
         elif self._ran and not self.desk.active:
             self.fold_pane()
-        self._ran = self.desk.active
+        if self._ran != self.desk.active:
+            self._ran = self.desk.active
+            self._fit_columns()
         self._show_header()
         self._show_banner()
         self._show_keys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.geometry import Size
@@ -14,7 +15,7 @@ from textual.strip import Strip
 from wangp_downloader.files import Outcome
 from wangp_downloader.paths import printable, without_address
 from wangp_downloader.snapshot import Phase, Snapshot, Totals, Transfer
-from wangp_downloader.tui.columns import Part, bar, crop_end, crop_middle, graph, pad
+from wangp_downloader.tui.columns import Part, bar, crop_end, crop_name, graph, pad
 from wangp_downloader.tui.painting import speed_words
 from wangp_downloader.tui.widgets.bar import Toned
 from wangp_downloader.tui.widgets.log_view import WrappedLog
@@ -186,19 +187,19 @@ def transfer_line(transfer: Transfer, width: int, *, waiting: bool = False) -> l
     if waiting and transfer.phase is Phase.QUEUED:
         words, tone = "waiting for another instance", "tone--warning"
     if transfer.phase not in (Phase.DOWNLOADING, Phase.VERIFYING, Phase.PAUSED):
-        cells = max(10, width * 2 // 5, min(len(name), width - len(words) - 3))
+        cells = max(10, min(cell_len(name), max(width * 2 // 5, width - len(words) - 3)))
         return [
-            (f" {pad(crop_middle(name, cells), cells)} ", tone if transfer.outcome else ""),
+            (f" {pad(crop_name(name, cells), cells)} ", tone if transfer.outcome else ""),
             (crop_end(words, width - cells - 3), tone),
         ]
     fraction = transfer.fraction or 0.0
     percent = f" {int(fraction * 100):3}% "
     cells = max(6, min(30, width // 6))
     room = width - cells - len(percent) - 3
-    name_cells = max(10, min(60, room - max(len(words), 30)))
+    name_cells = max(10, min(60, room - max(len(words), 20)))
     filled, empty = bar(fraction, cells)
     return [
-        (f" {pad(crop_middle(name, name_cells), name_cells)} ", ""),
+        (f" {pad(crop_name(name, name_cells), name_cells)} ", ""),
         (filled, tone),
         (empty, "tone--track"),
         (percent, ""),
