@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.css.query import NoMatches
 from textual.geometry import Size
 
 from wangp_downloader.tui import bars
 from wangp_downloader.tui.screens.commands import CommandsScreen
 
 if TYPE_CHECKING:
+    from textual.widgets import Static
+
     from wangp_downloader.tui.widgets.bar import Bars
     from wangp_downloader.tui.widgets.details import DetailsPane
     from wangp_downloader.tui.widgets.downloads import DownloadsRow, PaneState
@@ -39,6 +40,7 @@ class PanesScreen(CommandsScreen):
     _details: DetailsPane | None = None
     _pane: DownloadsRow | None = None
     _banner: Bars | None = None
+    _note: Static | None = None
     _folded = False
 
     def toggle_details(self) -> None:
@@ -100,17 +102,15 @@ class PanesScreen(CommandsScreen):
             self._pane.styles.height = height
 
     def _show_too_small(self, small: bool) -> None:
-        try:
-            note = self.query_one("#too-small")
-        except NoMatches:
+        if self._note is None:
             if not small:
                 return
             from textual.widgets import Static  # noqa: PLC0415 - start-up
 
             words = f"terminal too small: {LEAST.width}×{LEAST.height} at least"
-            note = Static(words, id="too-small", markup=False)
-            self.mount(note)
-        note.display = small
+            self._note = Static(words, id="too-small", markup=False)
+            self.mount(self._note)
+        self._note.display = small
 
     def _show_pane(self) -> None:
         if self._pane is not None and self._pane.display:
