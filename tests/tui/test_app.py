@@ -13,6 +13,7 @@ from tests.tui.fake_engine import GIB, FakeEngine, FakeModel, FakePart, make_fil
 from tests.tui.fake_setup import FakeSetup
 from wangp_downloader.errors import OfflineError, SettingsError, StorageError
 from wangp_downloader.events import (
+    Emit,
     FileFinished,
     FilePaused,
     FileProgress,
@@ -520,6 +521,18 @@ async def test_rows_blocked_by_an_unreachable_hub_are_said_until_it_answers(open
         assert "looked again: nothing changed" in screen.status
 
 
+async def test_the_end_of_a_look_comes_after_what_was_said_on_the_way(open_app: Open) -> None:
+    def told(network: bool, hashing: bool, emit: Emit) -> None:
+        if network and hashing:
+            emit(Notice(Level.WARNING, "can not reach http://127.0.0.1:9: refused (and 3 repos more)"))
+
+    async with open_app(FakeEngine.of(60, on_plan=told)) as screen:
+        await screen.press("f5")
+        await screen.settle()
+        assert "looked again: the Hub can not be reached" in screen.status
+        assert "! offline: F5 tries again" in screen.status
+
+
 async def test_a_part_of_unknown_size_makes_no_promise(open_app: Open) -> None:
     engine = FakeEngine.of(60, parts=(FakePart("ckpts/ltxv_distilled_quanto_int8.safetensors", GIB, None),))
     async with open_app(engine) as screen:
@@ -556,9 +569,9 @@ async def test_an_abort_does_not_bury_what_failed(open_app: Open) -> None:
         await screen.press("a", "d")
         await screen.until(screen.engine.held.is_set, "a run")
         screen.app.mailbox(FileFinished(f"ckpts/{HIGH}", Outcome.FAILED, "the disk is full"))
-        await screen.press("escape")
-        await screen.until(lambda: isinstance(screen.app.screen, ConfirmScreen), "a question")
-        await screen.press("y")
+        await screen.until(lambda: screen.row(HIGH).status is Status.FAILED, "the failure")
+        # Without a pause in between: the engine, too, tells of its files before it ends.
+        screen.main.desk.stop()
         for row in screen.main.desk.files.rows:
             screen.app.mailbox(FileFinished(row.key, Outcome.SKIPPED, "stopped by the user"))
         await screen.until(lambda: not screen.main.desk.active, "the stop")

@@ -178,7 +178,8 @@ class Desk:
         self.show_view()
 
     def refresh_ended(self, error: DownloaderError | None) -> None:
-        """Say what a refresh could not do."""
+        """Say what a refresh changed, or could not do."""
+        self.collect()  # what was said on the way comes before how it ended
         self.refreshing = False
         self._refresh_cut = isinstance(error, CancelledError)
         self.snapshot = self.snapshot.at_rest()
