@@ -128,6 +128,13 @@ class FileWaiting(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FileLocked(Event):
+    """Another process is fetching the file: this one waits for it."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class FilePaused(Event):
     """A transfer was paused by the user; it keeps its part."""
 

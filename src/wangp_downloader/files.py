@@ -280,6 +280,7 @@ class PlannedFile:
         origins: Where the need comes from, for people.
         choices: The choices that it is a variant of.
         link_to: Where the link at ``path`` leads, if a link stands there.
+        blocked: What the remote service says of it, where that is why ``action`` is BLOCKED.
     """
 
     target: str
@@ -300,6 +301,7 @@ class PlannedFile:
     choices: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     link_to: str | None = None
+    blocked: RemoteState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,6 +244,7 @@ class _Decision:
     place: str
     hint: str | None = None
     source: LocalCopy | None = None
+    blocked: RemoteState | None = None
 
 
 def decide(rows: Iterable[Row], facts: Facts) -> tuple[PlannedFile, ...]:
@@ -275,6 +276,7 @@ def _planned(row: Row, facts: Facts) -> PlannedFile:
         choices=row.choices,
         groups=row.groups,
         link_to=state.link_to if state else None,
+        blocked=decision.blocked,
     )
 
 
@@ -365,7 +367,8 @@ def _fetch(row: Row, answer: RemoteAnswer | None, facts: Facts) -> _Decision:
     if answer is None or answer.state is RemoteState.UNKNOWN:
         return _Decision(Action.DOWNLOAD, "not on this machine; size not known yet", row.target)
     if answer.state is not RemoteState.KNOWN:
-        return _Decision(Action.BLOCKED, answer.problem or answer.state.value, row.target, hint=answer.hint)
+        why = answer.problem or answer.state.value
+        return _Decision(Action.BLOCKED, why, row.target, answer.hint, blocked=answer.state)
     reason = "not on this machine"
     partial = facts.partial.get(row.target)
     if partial and answer.size:

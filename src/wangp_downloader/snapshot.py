@@ -16,6 +16,7 @@ from typing import Any
 from wangp_downloader.events import (
     Event,
     FileFinished,
+    FileLocked,
     FilePaused,
     FileProgress,
     FileQueued,
@@ -59,7 +60,7 @@ class Transfer:
         checked: Bytes hashed so far, in phase VERIFYING.
         bytes_per_s: Smoothed speed; 0 unless downloading.
         connections: Open connections.
-        problem: Why it waits (RETRYING) or what went wrong (FINISHED and failed).
+        problem: Why it waits (RETRYING, or QUEUED behind another process) or what went wrong (FINISHED and failed).
         wait_s: Seconds until the next attempt, in phase RETRYING.
         outcome: What became of it, in phase FINISHED.
         hint: What the person can do about a failure.
@@ -292,6 +293,10 @@ def _on_waiting(draft: _Draft, event: FileWaiting) -> None:
     draft.change(event.key, phase=Phase.RETRYING, wait_s=event.wait_s)
 
 
+def _on_locked(draft: _Draft, event: FileLocked) -> None:
+    draft.change(event.key, phase=Phase.QUEUED, problem="waiting for another instance")
+
+
 def _on_paused(draft: _Draft, event: FilePaused) -> None:
     draft.change(event.key, phase=Phase.PAUSED)
 
@@ -361,6 +366,7 @@ _HANDLERS: Mapping[type[Event], Callable[[_Draft, Any], None]] = {
     FileVerifying: _on_verifying,
     FileRetrying: _on_retrying,
     FileWaiting: _on_waiting,
+    FileLocked: _on_locked,
     FilePaused: _on_paused,
     FileFinished: _on_finished,
     HashProgress: _on_hashing,

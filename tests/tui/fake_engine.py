@@ -31,6 +31,7 @@ from wangp_downloader.files import (
     Plan,
     PlannedFile,
     RemoteFile,
+    RemoteState,
     Role,
 )
 from wangp_downloader.planner import Request
@@ -159,7 +160,8 @@ def _special(model: str, number: int) -> dict[str, object]:
     match model:
         case "flux_dev":
             hint = "accept the licence on its page and set HF_TOKEN"
-            return {"action": Action.BLOCKED, "reason": "gated: a licence must be accepted", "hint": hint}
+            reason = "gated: a licence must be accepted"
+            return {"action": Action.BLOCKED, "reason": reason, "hint": hint, "blocked": RemoteState.GATED}
         case "qwen_image_20B":
             return {"action": Action.KEEP, "reason": "in place"}
         case "chatterbox":

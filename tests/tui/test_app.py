@@ -15,6 +15,7 @@ from wangp_downloader.errors import OfflineError, SettingsError, StorageError
 from wangp_downloader.events import (
     Emit,
     FileFinished,
+    FileLocked,
     FilePaused,
     FileProgress,
     FileQueued,
@@ -24,7 +25,7 @@ from wangp_downloader.events import (
     MetadataProgress,
     Notice,
 )
-from wangp_downloader.files import Action, Outcome
+from wangp_downloader.files import Action, Outcome, RemoteState
 from wangp_downloader.tui.desk import RunState
 from wangp_downloader.tui.rows import Status
 from wangp_downloader.tui.screens.confirm import ConfirmScreen
@@ -502,7 +503,10 @@ async def test_rows_blocked_by_an_unreachable_hub_are_said_until_it_answers(open
     engine = FakeEngine.of(60)
     whole = engine.files
     problem = "can not reach http://127.0.0.1:9: connection refused"
-    engine.files = (replace(whole[2], action=Action.BLOCKED, reason=problem), *whole[3:])
+    engine.files = (
+        replace(whole[2], action=Action.BLOCKED, reason=problem, blocked=RemoteState.OFFLINE),
+        *whole[3:],
+    )
     async with open_app(engine) as screen:
         assert "! offline: F5 tries again" in screen.status
         assert "⊘ offline" in screen.main.files.render_line(1).text
@@ -555,9 +559,11 @@ async def test_a_row_says_that_it_waits_for_another_instance(open_app: Open) -> 
         await screen.until(screen.engine.held.is_set, "a run")
         key = f"ckpts/{HIGH}"
         screen.app.mailbox(FileQueued(key, GIB))
-        screen.app.mailbox(Notice(Level.INFO, f"another instance is fetching {HIGH}: waiting for it", key))
-        await screen.until(lambda: screen.row(HIGH).waiting, "the wait")
-        assert "another instance" in screen.main.files.render_line(1).text
+        screen.app.mailbox(FileLocked(key))
+        await screen.until(
+            lambda: "another instance" in screen.main.files.render_line(1).text,
+            "the wait",
+        )
         await screen.until(
             lambda: "waiting for another instance" in screen.main.query_one("#downloads", DownloadsPane).text,
             "the pane",

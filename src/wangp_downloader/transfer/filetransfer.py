@@ -411,6 +411,7 @@ class FileTransfer:
         if not self._told_of_lock:
             self._told_of_lock = True
             name = self.request.destination.name
+            self.report.locked()
             self.report.notice(f"another instance is fetching {name}: waiting for it", Level.INFO)
 
     # -- changes that need quiet: no fetch, no job

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wangp_downloader.events import (
     Emit,
     FileFinished,
+    FileLocked,
     FilePaused,
     FileProgress,
     FileQueued,
@@ -61,6 +62,10 @@ class Report:
     def started(self, size: int | None, done: int) -> None:
         """Say that the file begins with ``done`` bytes from earlier."""
         self._emit(FileStarted(self._key, size, done))
+
+    def locked(self) -> None:
+        """Say that another process is at work on the file."""
+        self._emit(FileLocked(self._key))
 
     def paused(self) -> None:
         """Say that the file is paused."""

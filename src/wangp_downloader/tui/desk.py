@@ -18,7 +18,7 @@ from wangp_downloader.files import Outcome, Plan, PlannedFile
 from wangp_downloader.paths import printable
 from wangp_downloader.tui import limits
 from wangp_downloader.tui.backend import Backend
-from wangp_downloader.tui.ending import looked_again, sentence, silent_hub, summary, waits_for_other
+from wangp_downloader.tui.ending import looked_again, sentence, silent_hub, summary
 from wangp_downloader.tui.front import ERROR, INFO, WARNING, Front, Question
 from wangp_downloader.tui.messages import PlanArrived, RunEnded
 from wangp_downloader.tui.model import FileModel, View
@@ -423,9 +423,6 @@ class Desk:
         row = self.files.by_key.get(notice.key) if notice.key is not None else None
         if self.run is RunState.STOPPING and notice.level == INFO and "skipped: stopped" in notice.text:
             return  # one line a file would bury what failed; the end of the run has the count
-        if row is not None and waits_for_other(notice.text):
-            row.waiting = True
-            row.refresh_status()
         self._log_line(notice.level, notice.text)
         if notice.level == INFO:
             return

@@ -26,11 +26,6 @@ def silent_hub(text: str) -> bool:
     return text.startswith("can not reach ") and text.endswith(" more)")
 
 
-def waits_for_other(text: str) -> bool:
-    """Return whether a notice says that another instance is at work on the file."""
-    return text.startswith("another instance is fetching ")
-
-
 def sentence(error: DownloaderError) -> str:
     """Return what happened and what to do about it."""
     return f"{error.message}{f' · {error.hint}' if error.hint else ''}"

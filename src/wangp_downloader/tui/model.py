@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from wangp_downloader.files import Action, Outcome, Plan, PlannedFile
+from wangp_downloader.files import Action, Outcome, Plan, RemoteState
 from wangp_downloader.paths import printable
 from wangp_downloader.tui.rows import FINISHED, SETTLED, Row, Status
 
@@ -107,13 +107,12 @@ class FileModel:
         old, parts = self.by_key, parts or {}
         wished = {key for key, row in old.items() if row.selected} | self._wished
         self.rows = [Row(file, infos, parts.get(file.target, 0)) for file in plan.files]
-        self.cut_off = any(map(_unreachable, plan.files))
+        self.cut_off = any(file.blocked is RemoteState.OFFLINE for file in plan.files)
         self.by_key = {row.key: row for row in self.rows}
         self._root, self._by_path, self._by_size = root, {}, {}
         for key in self.by_key.keys() & old.keys():
             if old[key].transfer is not None:
                 self.by_key[key].transfer = old[key].transfer
-                self.by_key[key].waiting = old[key].waiting
                 self.by_key[key].refresh_status()
         for key in wished & self.by_key.keys():
             self.by_key[key].selected = self.by_key[key].obtainable
@@ -271,7 +270,7 @@ class FileModel:
         for key in keys:
             row = self.by_key.get(key)
             if row is not None:
-                row.transfer, row.waiting = None, False
+                row.transfer = None
                 row.refresh_status()
 
     def end_run(self) -> None:
@@ -280,7 +279,7 @@ class FileModel:
             if row.transfer is not None and not _ended(row.transfer):
                 if row.transfer.done:
                     row.part_bytes = row.transfer.done
-                row.transfer, row.waiting = None, False
+                row.transfer = None
                 row.refresh_status()
 
     @property
@@ -304,15 +303,6 @@ def filter_rows(rows: Iterable[Row], text: str) -> list[Row]:
 def serves(row: Row, model: str) -> bool:
     """Return whether a model needs the row; rows of the shared set serve every model."""
     return model in row.file.models or "*" in row.file.models
-
-
-def _unreachable(file: PlannedFile) -> bool:
-    return (
-        file.action is Action.BLOCKED
-        and file.remote is not None
-        and file.remote.repo is not None
-        and file.reason.startswith(("can not reach ", "no answer about "))
-    )
 
 
 def why_not(row: Row) -> str:

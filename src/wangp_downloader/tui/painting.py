@@ -217,8 +217,8 @@ def _transfer_words(row: Row, width: int) -> str:
     transfer = row.transfer
     if transfer is not None and row.status is Status.DOWNLOADING:
         return f"{format_size(transfer.done)} {format_speed(transfer.bytes_per_s)}"
-    if row.status is Status.QUEUED and row.waiting:
-        return _fitting(width, "waiting for ", "another instance")
+    if row.status is Status.QUEUED and transfer is not None and transfer.problem:
+        return transfer.problem if len(transfer.problem) <= width else "another instance"
     if transfer is not None and row.status is Status.PAUSED and transfer.fraction is not None:
         return f"paused at {transfer.fraction * 100:.0f}%"
     return row.status.word

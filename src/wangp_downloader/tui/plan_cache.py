@@ -20,7 +20,7 @@ from wangp_downloader.files import Plan
 if TYPE_CHECKING:
     from wangp_downloader.tui.engine import ModelInfo
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)

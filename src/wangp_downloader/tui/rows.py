@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from wangp_downloader.files import SHARED_MODEL, Action, Outcome, PlannedFile
+from wangp_downloader.files import SHARED_MODEL, Action, Outcome, PlannedFile, RemoteState
 from wangp_downloader.paths import printable
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ class Row:
         hashed: Share of a local candidate that is hashed, 0 to 1, while that goes on.
         part_bytes: Bytes left from an earlier attempt.
         position: Its line in the view, or -1 while it is not shown.
-        waiting: True while another instance is at work on it.
         version: Grows with every change that can be seen; keys of drawing caches hold it.
     """
 
@@ -116,7 +115,6 @@ class Row:
         "status",
         "transfer",
         "version",
-        "waiting",
     )
 
     def __init__(self, file: PlannedFile, models: Mapping[str, ModelInfo], part_bytes: int = 0) -> None:
@@ -127,7 +125,6 @@ class Row:
         self.hashed: float | None = None
         self.part_bytes = part_bytes
         self.selected = False
-        self.waiting = False
         self.position = -1
         self.version = 0
         self.status = resting_status(file)
@@ -218,27 +215,19 @@ def resting_status(file: PlannedFile) -> Status:
 
 def short_reason(file: PlannedFile) -> str:
     """Return in a word or two why a file can not be had; the details have the whole reason."""
-    reason = file.reason.lower()
-    words = next((words for sign, words in _SHORT_REASONS if sign in reason), "")
-    return words or "blocked"
+    if file.blocked is not None:
+        return _BLOCKED[file.blocked]
+    return "blocked" if file.remote is not None else "not here"
 
 
-_SHORT_REASONS = (
-    ("gated", "gated"),
-    ("refuses access", "no access"),
-    ("refuses the access", "token refused"),
-    ("can not reach", OFFLINE),
-    ("no answer about", OFFLINE),
-    ("network is not to be used", OFFLINE),
-    ("local file that is not there", "not here"),
-    ("no such file", "not on the Hub"),
-    ("has no file", "not on the Hub"),
-    ("has no revision", "not on the Hub"),
-    ("does not exist", "not on the Hub"),
-    ("disabled by the hub", "not on the Hub"),
-    ("slow down", "asked too often"),
-)
-"""Signs in the sentences of ``remote/foreign.py``, ``remote/knowledge.py`` and ``planner.py``."""
+_BLOCKED = {
+    RemoteState.KNOWN: "blocked",
+    RemoteState.UNKNOWN: "not asked yet",
+    RemoteState.GATED: "gated",
+    RemoteState.MISSING: "not on the Hub",
+    RemoteState.OFFLINE: OFFLINE,
+    RemoteState.FAILED: "no answer",
+}
 
 
 def _config_label(file: PlannedFile) -> tuple[str, int]:

@@ -120,7 +120,5 @@ class PanesScreen(CommandsScreen):
         from wangp_downloader.tui.widgets.downloads import PaneState  # noqa: PLC0415 - start-up
 
         desk = self.desk
-        rows = desk.files.by_key
-        waiting = (key for key in desk.snapshot.transfers if key in rows and rows[key].waiting)
         word, limit = bars.run_word(desk), desk.limit_text
-        return PaneState(desk.snapshot, list(desk.history), word, limit, desk.free, frozenset(waiting))
+        return PaneState(desk.snapshot, list(desk.history), word, limit, desk.free)

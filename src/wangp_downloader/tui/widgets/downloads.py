@@ -44,7 +44,6 @@ class PaneState:
         state: A word on the run (``running``, ``paused`` …).
         limit: The bandwidth limit, for people.
         free: Free bytes on the disk, if known.
-        waiting: Keys of transfers that another instance is at work on.
     """
 
     snapshot: Snapshot = field(default_factory=Snapshot)
@@ -52,7 +51,6 @@ class PaneState:
     state: str = "idle"
     limit: str = "none"
     free: int | None = None
-    waiting: frozenset[str] = frozenset()
 
 
 class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
@@ -71,7 +69,7 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
         """What the pane says, without colours."""
         width = self.size.width or 100
         lines = [self._total_line(width), self._speed_line(width)]
-        lines += [self._line(transfer, width) for transfer in self._lines]
+        lines += [transfer_line(transfer, width) for transfer in self._lines]
         return "\n".join("".join(text for text, _ in line) for line in lines)
 
     def show(self, state: PaneState) -> None:
@@ -101,11 +99,8 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
             return self.strip_of(self._speed_line(width), width)
         index = y - _HEAD + self.scroll_offset.y
         if index < len(self._lines):
-            return self.strip_of(self._line(self._lines[index], width), width)
+            return self.strip_of(transfer_line(self._lines[index], width), width)
         return self.strip_of([], width)
-
-    def _line(self, transfer: Transfer, width: int) -> list[Part]:
-        return transfer_line(transfer, width, waiting=transfer.key in self._state.waiting)
 
     def _total_line(self, width: int) -> list[Part]:
         totals = self._totals
@@ -180,12 +175,10 @@ def shown_transfers(snapshot: Snapshot) -> list[Transfer]:
     return sorted(shown, key=lambda transfer: _ORDER[transfer.phase])
 
 
-def transfer_line(transfer: Transfer, width: int, *, waiting: bool = False) -> list[Part]:
-    """Return one transfer as a line of ``width`` cells; ``waiting`` for another instance."""
+def transfer_line(transfer: Transfer, width: int) -> list[Part]:
+    """Return one transfer as a line of ``width`` cells."""
     name = _name(transfer)
     words, tone = _words(transfer)
-    if waiting and transfer.phase is Phase.QUEUED:
-        words, tone = "waiting for another instance", "tone--warning"
     if transfer.phase not in (Phase.DOWNLOADING, Phase.VERIFYING, Phase.PAUSED):
         cells = max(10, min(cell_len(name), max(width * 2 // 5, width - len(words) - 3)))
         return [
@@ -229,5 +222,7 @@ def _words(transfer: Transfer) -> tuple[str, str]:
             hint = f" · {transfer.hint}" if transfer.hint else ""
             problem = without_address(transfer.problem or "no reason given", _name(transfer))
             return f"failed: {problem}{hint}", "tone--bad"
+        case Phase.QUEUED if transfer.problem:
+            return transfer.problem, "tone--warning"
         case _:
             return f"queued  {format_size(transfer.size)}", "tone--muted"
