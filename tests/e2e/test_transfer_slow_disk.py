@@ -16,6 +16,8 @@ from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import CancelledError
 from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest
+from wangp_downloader.transfer.blocks import Block
+from wangp_downloader.transfer.follower import Follower
 from wangp_downloader.transfer.storage import PartFile
 
 MIB = 1024 * 1024
@@ -39,6 +41,15 @@ class Disk:
             really(part, offset, chunks)
 
         monkeypatch.setattr(PartFile, "write", write)
+        self.most_waiting = 0
+        put = Follower.put
+
+        def count(follower: Follower, block: Block) -> bool:
+            taken = put(follower, block)
+            self.most_waiting = max(self.most_waiting, len(follower._blocks))
+            return taken
+
+        monkeypatch.setattr(Follower, "put", count)
 
 
 @pytest.fixture
@@ -58,6 +69,7 @@ def test_a_slow_disk_holds_the_network_back(tmp_path: Path, disk: Disk, connecti
         [result] = TransferEngine(options).run([request], cancel=CancelToken())
     assert result.verified
     assert result.bytes_fetched == len(CONTENT)
+    assert 0 < disk.most_waiting <= 8 + connections
 
 
 def test_a_disk_that_hangs_does_not_delay_stopping(tmp_path: Path, disk: Disk) -> None:
@@ -70,6 +82,7 @@ def test_a_disk_that_hangs_does_not_delay_stopping(tmp_path: Path, disk: Disk) -
 
         def stop() -> None:
             disk.waiting.wait(20)
+            time.sleep(1)  # for memory to fill, if it would
             stopped.append(time.monotonic())
             cancel.cancel()
 
@@ -81,4 +94,5 @@ def test_a_disk_that_hangs_does_not_delay_stopping(tmp_path: Path, disk: Disk) -
             disk.go_on.set()
     assert isinstance(result.error, CancelledError)
     assert took < 3
+    assert disk.most_waiting <= 8 + TransferOptions().connections
     assert not (tmp_path / "x").exists()

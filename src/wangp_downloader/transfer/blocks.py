@@ -16,7 +16,7 @@ _EXTENT_BYTES = 4 * MIB
 
 
 class Block:
-    """Bytes of a file that are in the part file and, for a while, in memory.
+    """Bytes of a file on their way from memory to the part file.
 
     Attributes:
         run: What it continues.
@@ -82,7 +82,7 @@ class Checksums:
         self._fresh: dict[int, Extent] = {}
 
     def add(self, block: Block) -> None:
-        """Note a block; those of a run come in order, each after the one before it was written."""
+        """Note a block; those of a run come in order."""
         run = block.run
         run.checksum = crc32(block.data, run.checksum)
         length = block.start + len(block.data) - run.start
@@ -98,6 +98,11 @@ class Checksums:
     def extents(self) -> list[Extent]:
         """Return what ``take`` would, without forgetting it."""
         return list(self._fresh.values())
+
+    def restore(self, extents: list[Extent]) -> None:
+        """Take extents back that were taken but could not be journalled, unless they have grown meanwhile."""
+        for extent in extents:
+            self._fresh.setdefault(extent.start, extent)
 
     def forget(self, extents: list[Extent]) -> None:
         """Leave out some extents."""

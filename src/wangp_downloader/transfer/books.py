@@ -140,14 +140,20 @@ class Books:
             return
         if since < _SLOW_CHECKPOINT_S and fresh < _CHECKPOINT_BYTES and not self._lost:
             return
-        for sink in sinks:
-            sink.flush()
+        if self.intake.has_room():
+            for sink in sinks:
+                sink.flush()
         self._checkpoint_at, self._checkpointed = now, self.intake.received
-        self._run(self._checkpoint_job(), _ignore_none)
-
-    def _checkpoint_job(self) -> Callable[[], None]:
-        part, journal, header, lost = self._part, self._journal, self._header(), self._lost
         extents = self.intake.checksums.take()
+
+        def failed(error: DownloaderError) -> None:
+            self.intake.checksums.restore(extents)
+            self.on_failure(error)
+
+        self._run(self._checkpoint_job(extents), _ignore_none, failed)
+
+    def _checkpoint_job(self, extents: list[Extent]) -> Callable[[], None]:
+        part, journal, header, lost = self._part, self._journal, self._header(), self._lost
         follower = self.intake.writer
         taken = 0 if follower is None else follower.taken
         self._lost = []
@@ -163,12 +169,12 @@ class Books:
 
         return job
 
-    def clear(self, then: Callable[[], None]) -> None:
+    def clear(self) -> None:
         """Forget everything that has arrived: the file starts from zero.
 
         Without a digest, what was learnt about it is forgotten too.
         """
-        self._stop_follower(discard=True)
+        follower, self._follower, self.intake.writer = self._follower, None, None
         journal, part, size = self._journal, self._part, self.size
         if self._request.digest is None:
             size, self.etag = self._request.size, None
@@ -177,6 +183,8 @@ class Books:
         self.ledger = self.intake.ledger = Ledger(size)
 
         def job() -> None:
+            if follower is not None:
+                follower.stop(discard=True)
             journal.remove()
             part.truncate(0)
             if size is not None:
@@ -185,7 +193,6 @@ class Books:
         def done(_: None) -> None:
             self.clearing = False
             self._follower = self._new_follower([])
-            then()
 
         self._run(job, done)
 
@@ -295,10 +302,10 @@ class Books:
         follower.recovered(self.ledger.here.prefix_end())
         self.on_lost(extent.length)
 
-    def _stop_follower(self, *, discard: bool = False) -> None:
+    def _stop_follower(self) -> None:
         if self._follower is not None:
             self.intake.writer = None
-            self._follower.stop(discard=discard)
+            self._follower.stop()
             self._follower = None
 
 

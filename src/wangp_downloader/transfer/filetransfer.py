@@ -75,6 +75,11 @@ class FileTransfer:
         return self.books.size if self.books is not None else self.request.size
 
     @property
+    def has_room(self) -> bool:
+        """False while its disk is behind."""
+        return self.books is None or self.books.intake.has_room()
+
+    @property
     def small(self) -> bool:
         """True if one request is enough for it."""
         return self.size is not None and self.size <= SMALL_FILE
@@ -332,8 +337,9 @@ class FileTransfer:
         books = self.books
         if books is None or self.state is not State.ACTIVE:
             return
-        for fetch in self.fetches:
-            fetch.sink.flush()
+        if books.intake.has_room():
+            for fetch in self.fetches:
+                fetch.sink.flush()
         if books.intake.failure is not None:
             self.fail(books.intake.failure)
         books.follow()
@@ -439,7 +445,7 @@ class FileTransfer:
         """Forget what has arrived and begin from zero."""
         books = self.books
         if books is not None and not self._settling:
-            self._settle(lambda: books.clear(lambda: None))
+            self._settle(books.clear)
 
     def _checked(self, found: work.InPlace | work.Mismatch | None) -> None:
         books = self.books

@@ -22,7 +22,6 @@ _BLOCK = MIB // 2
 _STRIDE = 2 * MIB
 """The thread is woken for so many new bytes, not for every few."""
 _MOST_WAITING = 8
-_MOST_WAIT_S = 0.02
 
 
 class Follower:
@@ -61,7 +60,9 @@ class Follower:
         self._claimed = sorted(claimed, reverse=True)
         self._on_lost, self._on_done = on_lost, on_done
         self._blocks: deque[Block] = deque()
+        self._full = False
         self._written = 0
+        self._awaited: int | None = None
         self._frontier = 0
         self._lost = False
         self._stopped = False
@@ -87,13 +88,10 @@ class Follower:
     # -- called by the loop's thread
 
     def has_room(self) -> bool:
-        """Return whether another block should be put now; waits a moment for that, but never for a slow disk."""
-        if len(self._blocks) < _MOST_WAITING:
-            return True
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: len(self._blocks) <= _MOST_WAITING // 2 or self._ended, _MOST_WAIT_S
-            )
+        """Return whether another block should be put now: not after many wait, until half of them are written."""
+        waiting = len(self._blocks)
+        self._full = waiting > (_MOST_WAITING // 2 if self._full else _MOST_WAITING - 1)
+        return not self._full or self._ended
 
     def put(self, block: Block) -> bool:
         """Have a block written; return False if the disk has refused an earlier one."""
@@ -131,12 +129,13 @@ class Follower:
     # -- called by others
 
     def wait_written(self, taken: int) -> None:
-        """Block until the first ``taken`` blocks are written.
+        """Block until the first ``taken`` blocks are written; one caller at a time.
 
         Raises:
             StorageError: The disk refused one.
         """
         with self._changed:
+            self._awaited = taken
             self._changed.wait_for(lambda: self._written >= taken or self._ended)
         if self.failure is not None:
             raise self.failure
@@ -169,11 +168,10 @@ class Follower:
     def _run(self) -> None:
         try:
             with FileIO(self._part.path) as file:
-                while self._wait():
-                    # Read before the blocks: all that lies below it was put before.
-                    frontier = self._frontier
+                # The frontier is from before the blocks: all that lies below it was put before.
+                while (frontier := self._wait()) is not None:
                     self._take_blocks()
-                    if not self._lost and frontier > self.hashed:
+                    if frontier > self.hashed:
                         self._read_back(file, frontier)
                 self._take_blocks()
         except OSError as error:
@@ -185,7 +183,8 @@ class Follower:
         if not self._stopped:
             self._on_done()
 
-    def _wait(self) -> bool:
+    def _wait(self) -> int | None:
+        """Wait for something to do; return up to where may be read back, None to end."""
         with self._changed:
             self._changed.wait_for(
                 lambda: (
@@ -195,7 +194,9 @@ class Follower:
                     or (not self._lost and self._frontier > self.hashed)
                 )
             )
-            return not self._stopped and self.hashed < self._size
+            if self._stopped or self.hashed >= self._size:
+                return None
+            return 0 if self._lost else self._frontier
 
     def _take_blocks(self) -> None:
         while self._blocks:
@@ -208,8 +209,9 @@ class Follower:
             self._written += 1
             if not self._stopped:
                 self._hash_block(block)
-            if len(self._blocks) <= _MOST_WAITING // 2:
+            if self._awaited is not None and self._written >= self._awaited:
                 with self._changed:
+                    self._awaited = None
                     self._changed.notify_all()
 
     def _hash_block(self, block: Block) -> None:

@@ -99,7 +99,7 @@ class Journal:
         self._extents = {extent.start: extent for extent in extents}
 
     def load(self) -> None:
-        """Read what is there; a missing, torn or foreign file gives no header and no extents."""
+        """Read what is there: nothing of a missing or foreign file, of a torn one what comes before the tear."""
         try:
             lines = read_small(self.path, _MOST_BYTES).split(b"\n")
         except OSError:
@@ -179,8 +179,9 @@ class Journal:
         self.close()
         self.header = None
         self.keep([])
-        with contextlib.suppress(OSError):
-            self.path.unlink()
+        for path in (self.path, self.path.with_name(self.path.name + ".new")):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def close(self) -> None:
         """Close the file; may be called twice."""

@@ -37,6 +37,7 @@ from wangp_downloader.units import KIB
 _TURN_S = 0.025
 _TICK_S = 0.05
 _CANCEL_S = 0.6
+_LATE_S = 5.0
 _SLEPT_S = 10.0
 _LINGER_S = 1.0
 _TRICKLE_BYTES_PER_S = 512
@@ -253,7 +254,9 @@ class TransferLoop:
             if not self._bucket.open():
                 return
             running = self._paused.popleft()
-            if running.fetch in self._running and running.connection.paused:
+            if not running.file.has_room:
+                self._paused.append(running)
+            elif running.fetch in self._running and running.connection.paused:
                 code = running.connection.unpause()
                 if code:
                     self._ended(running, code, "")
@@ -303,7 +306,9 @@ class TransferLoop:
 
     def _tick(self, now: float) -> None:
         slept = now - self._ticked > _SLEPT_S
-        self._pace.tick(self._waited_s, now - self._ticked)
+        if self._bucket.rate is None and not self._paused:
+            # Else the limit or a disk sets the pace.
+            self._pace.tick(self._waited_s, now - self._ticked)
         self._waited_s = 0.0
         self._ticked = now
         for running in list(self._running.values()):
@@ -355,8 +360,7 @@ class TransferLoop:
     def _rest(self) -> None:
         began = self._clock()
         self._wait()
-        if not self._paused:
-            self._waited_s += self._clock() - began
+        self._waited_s += self._clock() - began
 
     def _wait(self) -> None:
         if not self._running:
@@ -405,10 +409,12 @@ class TransferLoop:
             # A disk that takes long to sync must not hold up who said stop; parts and locks are let go later.
             for file in self._queue.open:
                 file.report.mute()
-            threading.Thread(target=self._settle_late, name="transfer-late", daemon=True).start()
+            # Not a daemon: the process waits for it a little, but not for a disk that hangs.
+            threading.Thread(target=self._settle_late, name="transfer-late").start()
 
     def _settle_late(self) -> None:
-        while not self._queue.finished:
+        until = self._clock() + _LATE_S
+        while not self._queue.finished and self._clock() < until:
             self._workers.wait(_TURN_S)
             self._workers.deliver()
             for file in self._queue.open:

@@ -21,7 +21,7 @@ class Pace:
     Attributes:
         most: The user's budget.
         useful: How many connections can be made use of, 1 to ``most``.
-        strained: True once the loop, and not the line, was the limit.
+        strained: True since the loop, and not the line, was the limit.
     """
 
     most: int
@@ -57,7 +57,7 @@ class Pace:
             self.useful //= 2
             recent.clear()
         elif len(recent) >= _TICKS and sum(recent) / len(recent) < _IDLE:
-            self.useful = min(self.most, 2 * self.useful)
+            self.useful, self.strained = min(self.most, 2 * self.useful), False
             recent.clear()
         else:
             del recent[: 1 - _TICKS]

@@ -100,7 +100,7 @@ class Lease:
     Attributes:
         start: First byte.
         end: Byte after the last; may be lowered while running, when the rest is given to another connection.
-        position: Byte after the last one written to the part file.
+        position: Byte after the last one taken: it is in the part file or on its way there.
         epoch: Number of the file's failure episode in which the lease began.
     """
 
@@ -120,7 +120,7 @@ class Ledger:
 
     Attributes:
         size: Bytes of the file, None until known.
-        here: What has been written to the part file.
+        here: What has been taken; it counts as safe only once the journal says so.
         leases: What is being fetched.
     """
 
@@ -162,7 +162,7 @@ class Ledger:
         return self._give(middle, end)
 
     def arrived(self, lease: Lease, count: int) -> None:
-        """Note that ``count`` more bytes of ``lease`` are in the part file."""
+        """Note that ``count`` more bytes of ``lease`` were taken."""
         self.here.add(lease.position, lease.position + count)
         lease.position += count
 

@@ -67,11 +67,11 @@ class Intake:
         part: Where the bytes go.
         ledger: Told what arrived.
         bucket: The limit, shared by all files.
-        progressed: Called with the number of new bytes after each write to the part file.
+        progressed: Called with the number of bytes after each block that was taken.
         pool: Where buffers come from.
 
     Attributes:
-        checksums: Of what is written but not journalled yet.
+        checksums: Of what was taken but is not journalled yet.
         writer: Writes the blocks, or None to write them at once.
         received: Bytes written or put so far in this run.
         failure: The disk's refusal, or None.

@@ -1,4 +1,7 @@
-"""Threads for what would make the loop wait, and the way back into the loop's thread."""
+"""Threads for what would make the loop wait, and the way back into the loop's thread.
+
+Daemon threads, which the standard library's executors do not have: a disk that hangs must not keep the process.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TypeVar
 
 from wangp_downloader.errors import DownloaderError, StorageError, TransferError
@@ -22,7 +25,8 @@ class Workers:
     """Runs jobs in threads and hands their results back to one thread, in the order in which they end."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="transfer")
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._threads = 0
         self._inbox: deque[Callable[[], None]] = deque()
         self._arrived = threading.Event()
         self.pending = 0
@@ -30,8 +34,20 @@ class Workers:
     def submit(self, job: Callable[[], T], then: Callable[[T], None], failed: Failed) -> None:
         """Run ``job`` in a thread; then call ``then`` or ``failed`` in the thread that calls ``deliver``."""
         self.pending += 1
-        future = self._pool.submit(job)
-        future.add_done_callback(lambda done: self.post(lambda: self._settle(done, then, failed)))
+        if self._threads < min(_THREADS, self.pending):
+            self._threads += 1
+            threading.Thread(target=self._work, name="transfer", daemon=True).start()
+
+        def work() -> None:
+            try:
+                result = job()
+            except BaseException as error:  # noqa: BLE001 - handed to the loop's thread
+                problem = error
+                self.post(lambda: self._broke(problem, failed))
+            else:
+                self.post(lambda: self._ended(result, then))
+
+        self._jobs.put(work)
 
     def post(self, call: Callable[[], None]) -> None:
         """Have ``call`` run by ``deliver``; from any thread."""
@@ -50,14 +66,20 @@ class Workers:
 
     def close(self) -> None:
         """Take no more jobs; those that run end by themselves."""
-        self._pool.shutdown(wait=False)
+        for _ in range(self._threads):
+            self._jobs.put(None)
 
-    def _settle(self, done: Future[T], then: Callable[[T], None], failed: Failed) -> None:
+    def _work(self) -> None:
+        while (work := self._jobs.get()) is not None:
+            work()
+
+    def _ended(self, result: T, then: Callable[[T], None]) -> None:
         self.pending -= 1
-        error = done.exception()
-        if error is None:
-            then(done.result())
-        elif isinstance(error, DownloaderError):
+        then(result)
+
+    def _broke(self, error: BaseException, failed: Failed) -> None:
+        self.pending -= 1
+        if isinstance(error, DownloaderError):
             failed(error)
         elif isinstance(error, OSError):
             failed(StorageError(f"the disk refused: {error}"))

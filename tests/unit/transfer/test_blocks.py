@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from wangp_downloader.errors import StorageError
 from wangp_downloader.transfer.blocks import BLOCK_BYTES, Block, BufferPool, Checksums, Run
-from wangp_downloader.transfer.checksums import crc32
+from wangp_downloader.transfer.checksums import Extent, crc32
 from wangp_downloader.transfer.follower import Follower
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.spans import Ledger
@@ -122,9 +122,11 @@ class _SlowDisk(PartFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.may_write = threading.Event()
+        self.writing = threading.Event()
         self.error: OSError | None = None
 
     def write(self, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+        self.writing.set()
         assert self.may_write.wait(20)
         if self.error is not None:
             raise self.error
@@ -188,6 +190,37 @@ def test_follower_writes_what_was_put_before_it_stops(tmp_path: Path) -> None:
         follower.wait_written(2)
         follower.stop()
         assert (tmp_path / "f").read_bytes() == b"0123"
+
+
+def test_follower_never_hashes_what_was_just_taken_out_of_the_books(tmp_path: Path) -> None:
+    content, pool = os.urandom(16 * MIB), BufferPool()
+    damaged = bytearray(content[: 12 * MIB])
+    damaged[4 * MIB + 10] ^= 1
+    (tmp_path / "f").write_bytes(damaged)
+    extents = [
+        Extent(start, 4 * MIB, zlib.crc32(content[start : start + 4 * MIB]))
+        for start in range(0, 12 * MIB, 4 * MIB)
+    ]
+    part, lost, done = _SlowDisk(tmp_path / "f"), threading.Event(), threading.Event()
+
+    def put(start: int) -> None:
+        follower.put(_block(Run(start), start, content[start : start + MIB], pool))
+
+    follower = Follower(part, len(content), hashlib.sha256(), extents, lambda extent: lost.set(), done.set)
+    follower.advance(12 * MIB)
+    assert lost.wait(20)
+    put(12 * MIB)  # of another connection; while it is being written, the loop hears of the loss
+    assert part.writing.wait(20)
+    follower.recovered(4 * MIB)
+    part.may_write.set()
+    follower.wait_written(1)
+    for start in (*range(4 * MIB, 8 * MIB, MIB), *range(13 * MIB, 16 * MIB, MIB)):
+        put(start)
+    follower.advance(16 * MIB)
+    assert done.wait(20)
+    part.close()
+    assert (tmp_path / "f").read_bytes() == content
+    assert follower.hexdigest() == hashlib.sha256(content).hexdigest()
 
 
 def test_a_sink_takes_nothing_more_while_the_disk_is_slow(tmp_path: Path) -> None:
