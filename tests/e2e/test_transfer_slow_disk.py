@@ -15,7 +15,7 @@ from tests.e2e.raw_server import serving
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import CancelledError
 from wangp_downloader.files import Digest, DigestKind
-from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest
+from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
 from wangp_downloader.transfer.blocks import Block
 from wangp_downloader.transfer.follower import Follower
 from wangp_downloader.transfer.storage import PartFile
@@ -70,6 +70,34 @@ def test_a_slow_disk_holds_the_network_back(tmp_path: Path, disk: Disk, connecti
     assert result.verified
     assert result.bytes_fetched == len(CONTENT)
     assert 0 < disk.most_waiting <= 8 + connections
+
+
+def test_a_disk_that_hangs_does_not_hold_up_files_on_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, cancel = threading.Event(), CancelToken()
+    really = PartFile.write
+
+    def write(part: PartFile, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+        if "sick" in part.path.name:
+            hangs.wait(60)
+        really(part, offset, chunks)
+
+    def done(result: TransferResult) -> None:
+        if result.key == "fine":
+            cancel.cancel()
+            hangs.set()
+
+    monkeypatch.setattr(PartFile, "write", write)
+    with serving(lambda conversation: conversation.part(CONTENT)) as server:
+        requests = [
+            TransferRequest(
+                name, f"{server.url}/x", tmp_path / name, len(CONTENT), Digest(DigestKind.SHA256, SHA256)
+            )
+            for name in ("sick", "fine")
+        ]
+        _, fine = TransferEngine().run(requests, cancel=cancel, done=done)
+    assert fine.verified
 
 
 def test_a_disk_that_hangs_does_not_delay_stopping(tmp_path: Path, disk: Disk) -> None:

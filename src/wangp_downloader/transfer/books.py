@@ -19,8 +19,8 @@ from wangp_downloader.transfer.follower import Follower
 from wangp_downloader.transfer.journal import Header
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.names import PartNames
-from wangp_downloader.transfer.request import TransferRequest
-from wangp_downloader.transfer.spans import Ledger
+from wangp_downloader.transfer.request import SMALL_FILE, TransferRequest
+from wangp_downloader.transfer.spans import Lease, Ledger, lease_bytes, worth_splitting
 from wangp_downloader.transfer.transport import Intake
 from wangp_downloader.transfer.workers import Workers
 from wangp_downloader.units import KIB
@@ -115,6 +115,25 @@ class Books:
             lease.end = min(lease.end, size)
         self._part.preallocate(size)
         self._follower = self._new_follower([])
+
+    def lease(self, expected: int, bytes_per_s: float, sinks: Sequence[_Sink]) -> Lease | None:
+        """Return the next range to fetch, None if there is none.
+
+        Args:
+            expected: Connections that the file may come to have.
+            bytes_per_s: What one of them brings.
+            sinks: Where its bytes go now.
+        """
+        size, ledger = self.size, self.ledger
+        if size is None or size <= SMALL_FILE or expected == 1:
+            return ledger.lease(SMALL_FILE if size is None else size)
+        lease = ledger.lease(lease_bytes(size, expected, bytes_per_s))
+        if lease is not None:
+            return lease
+        for sink in sinks:
+            sink.flush()  # what is gathered there is not left to do
+        # Nothing is left to give: help the one who has most to do, if that takes longer than asking.
+        return ledger.split(worth_splitting(bytes_per_s))
 
     def follow(self) -> None:
         """Let the follower hash what has arrived in order, and notice if it could not read."""

@@ -23,14 +23,15 @@ from wangp_downloader.transfer.names import PartNames
 from wangp_downloader.transfer.redirect import Origin
 from wangp_downloader.transfer.report import Report
 from wangp_downloader.transfer.request import SMALL_FILE, TransferRequest, TransferResult
-from wangp_downloader.transfer.source import Source
-from wangp_downloader.transfer.spans import UNKNOWN_END, Lease, lease_bytes, worth_splitting
+from wangp_downloader.transfer.source import Source, again_hint, broken, stall_error
+from wangp_downloader.transfer.spans import UNKNOWN_END, Lease
 from wangp_downloader.transfer.transport import LeaseSink
-from wangp_downloader.units import format_duration, format_size
+from wangp_downloader.units import format_size
 
 _LOCK_POLL_S = 0.3
 _MOST_REPAIRS = 3
 _SLOW_WEIGHT = 3
+_HELD_UP_S = 1.0
 
 
 class FileTransfer:
@@ -42,6 +43,7 @@ class FileTransfer:
         paused: True while the person wants it to rest.
         fetches: What is being fetched for it now.
         not_before: Monotonic time before which nothing new is asked.
+        held_up: True while its disk has taken nothing for a while.
         result: The end, once ``state`` is DONE.
         source: Where its bytes come from.
     """
@@ -59,7 +61,8 @@ class FileTransfer:
         options = context.options
         self._backoff = Backoff(options.backoff_base_s, options.backoff_cap_s, options.max_attempts)
         self._lock = FileLock(PartNames.beside(request.destination).lock)
-        self._told_of_lock = False
+        self._told_of_lock = self.held_up = False
+        self._room_at = 0.0
         self._error: DownloaderError | None = None
         self.source = Source(request)
         self._repairs = 0
@@ -125,25 +128,14 @@ class FileTransfer:
         return fetch
 
     def _lease(self, books: Books, expected: int) -> Lease | None:
-        size = books.size
-        if (self.source.one_stream or size is None) and books.ledger.here.total:
+        if (self.source.one_stream or books.size is None) and books.ledger.here.total:
             # Nobody can say what comes after what is here: a stream begins at zero.
             self._start_over()
             return None
         if self.source.one_stream:
             return books.ledger.lease(UNKNOWN_END)
-        if size is None:
-            return books.ledger.lease(SMALL_FILE)
-        if size <= SMALL_FILE or expected == 1:
-            return books.ledger.lease(size)
         speed = self.report.bytes_per_s / max(1, len(self.fetches))
-        lease = books.ledger.lease(lease_bytes(size, expected, speed))
-        if lease is not None:
-            return lease
-        for fetch in self.fetches:
-            fetch.sink.flush()  # what is gathered there is not left to do
-        # Nothing is left to give: help the one who has most to do, if that takes longer than asking.
-        return books.ledger.split(worth_splitting(speed))
+        return books.lease(expected, speed, [fetch.sink for fetch in self.fetches])
 
     # -- what the loop tells
 
@@ -186,7 +178,7 @@ class FileTransfer:
         elif self._settling or self.state is not State.ACTIVE:
             return
         elif verdict is None:
-            self.trouble(fetch, error or TransferError(f"{redact_url(fetch.url)}: no answer", retryable=True))
+            self.trouble(fetch, error or broken(fetch, "no answer"))
         elif verdict.meaning is Meaning.BODY:
             self._body_ended(fetch, error, books)
         else:
@@ -203,8 +195,7 @@ class FileTransfer:
                 self.fail(refusal)
                 return
         else:
-            short = TransferError(f"{redact_url(fetch.url)}: the answer ended too early", retryable=True)
-            self.trouble(fetch, error or short)
+            self.trouble(fetch, error or broken(fetch, "the answer ended too early"))
         self._maybe_check()
 
     def _refused(self, fetch: Fetch, verdict: Verdict) -> None:
@@ -250,10 +241,8 @@ class FileTransfer:
         asked_s = error.retry_after_s
         weight = _SLOW_WEIGHT if fetch.slow_to_fail else 1
         wait_s = self._backoff.failed(weight=weight, asked_s=asked_s)
-        too_long = (asked_s or 0) > options.max_wait_s
-        if self._backoff.exhausted or too_long:
-            later = f"in {format_duration(asked_s)}, as the server asks" if too_long else "later"
-            error.hint = error.hint or f"start again {later}: it goes on where it was"
+        if self._backoff.exhausted or (asked_s or 0) > options.max_wait_s:
+            error.hint = error.hint or again_hint(asked_s)
             self.fail(error)
             return
         worker.distress()
@@ -272,13 +261,10 @@ class FileTransfer:
 
     def stalled(self, fetch: Fetch) -> None:
         """Note that nothing, or next to nothing, has come for too long; the fetch is stopped already."""
-        seconds = self._context.options.stall_timeout_s
-        what = "hardly anything" if fetch.sink.taken else "nothing"
-        error = TransferError(f"{redact_url(fetch.url)}: {what} came for {seconds:.0f} s", retryable=True)
         fetch.slow_to_fail = True
         fetch.sink.flush()
         self._release(fetch)
-        self.trouble(fetch, error)
+        self.trouble(fetch, stall_error(fetch, self._context.options.stall_timeout_s))
 
     def restart(self, fetch: Fetch) -> None:
         """End a fetch so that its rest is asked for anew, on another connection; nobody is to blame."""
@@ -338,8 +324,10 @@ class FileTransfer:
         if books is None or self.state is not State.ACTIVE:
             return
         if books.intake.has_room():
+            self._room_at = now
             for fetch in self.fetches:
                 fetch.sink.flush()
+        self.held_up = now - self._room_at > _HELD_UP_S
         if books.intake.failure is not None:
             self.fail(books.intake.failure)
         books.follow()

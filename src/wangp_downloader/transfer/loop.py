@@ -187,7 +187,9 @@ class TransferLoop:
         return min(self._governor.allowed, max(1, int(limit // _POLITE_BYTES_PER_S)))
 
     def _assign(self, now: float, allowed: int) -> None:
-        while len(self._running) < allowed:
+        # Those that wait for a disk leave their place to others.
+        held_up = sum(running.file.held_up for running in self._running.values())
+        while len(self._running) - held_up < allowed:
             ready = [file for file in self._queue.open if self._may_ask(file, now)]
             ready.sort(key=lambda file: len(file.fetches))
             if not any(self._take(file, now, allowed) for file in ready):
@@ -207,7 +209,7 @@ class TransferLoop:
         return fetch
 
     def _may_ask(self, file: FileTransfer, now: float) -> bool:
-        if file.state is not State.ACTIVE:
+        if file.state is not State.ACTIVE or not file.has_room:
             return False
         if not self._holds:
             return True
@@ -306,7 +308,7 @@ class TransferLoop:
 
     def _tick(self, now: float) -> None:
         slept = now - self._ticked > _SLEPT_S
-        if self._bucket.rate is None and not self._paused:
+        if self._bucket.rate is None and len(self._paused) < len(self._running):
             # Else the limit or a disk sets the pace.
             self._pace.tick(self._waited_s, now - self._ticked)
         self._waited_s = 0.0
@@ -360,7 +362,8 @@ class TransferLoop:
     def _rest(self) -> None:
         began = self._clock()
         self._wait()
-        self._waited_s += self._clock() - began
+        if len(self._paused) < len(self._running):
+            self._waited_s += self._clock() - began
 
     def _wait(self) -> None:
         if not self._running:

@@ -78,7 +78,7 @@ class Queue:
 
     @staticmethod
     def _counts(file: FileTransfer, now: float) -> bool:
-        """Return whether a file takes a place: not if it rests, waits, or has all its bytes."""
-        if file.paused or file.state not in _STARTED or file.not_before - now > 1.0:
+        """Return whether a file takes a place: not if it rests, waits, is held up by its disk, or has all its bytes."""
+        if file.paused or file.state not in _STARTED or file.not_before - now > 1.0 or file.held_up:
             return False
         return not (file.books is not None and file.books.ledger.complete)

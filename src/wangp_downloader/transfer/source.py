@@ -15,6 +15,7 @@ from wangp_downloader.transfer.fetch import Fetch
 from wangp_downloader.transfer.headers import validator
 from wangp_downloader.transfer.redirect import MOST_HOPS, Origin, next_url
 from wangp_downloader.transfer.request import TransferRequest
+from wangp_downloader.units import format_duration
 
 
 class Source:
@@ -125,3 +126,19 @@ class Source:
             # A CDN, most likely: others need not wait for its first answer.
             self._url = fetch.url
         return fetch.url
+
+
+def broken(fetch: Fetch, what: str) -> TransferError:
+    """Return the error for a fetch that did not bring what it was to bring, to be tried again."""
+    return TransferError(f"{redact_url(fetch.url)}: {what}", retryable=True)
+
+
+def stall_error(fetch: Fetch, seconds: float) -> TransferError:
+    """Return the error for a fetch that brought nothing, or next to nothing, for so long."""
+    return broken(fetch, f"{'hardly anything' if fetch.sink.taken else 'nothing'} came for {seconds:.0f} s")
+
+
+def again_hint(asked_s: float | None) -> str:
+    """Return when to start again, for a file that is given up."""
+    when = f"in {format_duration(asked_s)}, as the server asks" if asked_s else "later"
+    return f"start again {when}: it goes on where it was"
