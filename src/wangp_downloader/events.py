@@ -24,6 +24,13 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+class Topic(StrEnum):
+    """What a notice is about, where a face does more with it than to show it."""
+
+    HUB_SILENT = "hub silent"
+    """Nobody answers at the Hub's address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Root of all events."""
@@ -44,6 +51,7 @@ class Notice(Event):
     level: Level
     text: str
     key: str | None = None
+    topic: Topic | None = None
 
 
 @dataclass(frozen=True, slots=True)

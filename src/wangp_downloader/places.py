@@ -76,7 +76,10 @@ def old_config_path(path: Path, around: Surroundings) -> Path | None:
 def settings_mark(
     values: Mapping[str, Any], config_file: Path | None, around: Surroundings, *, offline: bool = False
 ) -> str:
-    """Return a text that is the same as long as the settings, if loaded, would be: what they are made of.
+    """Return a text that stays the same while nothing changes that a person can set.
+
+    What is detected may change all the same: a picture painted on its strength may be old, and nothing but a picture
+    is to be.
 
     Args:
         values: Key → raw value given as an option.

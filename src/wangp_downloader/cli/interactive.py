@@ -35,17 +35,25 @@ def open_tui(shared: Shared) -> int:
 
     around = Surroundings.of_process()
 
-    def mark() -> str:
+    def mark_now() -> str:
         return settings_mark(shared.values, shared.config_file, around, offline=shared.offline)
 
+    mark = mark_now()
+
+    def open_engine() -> Session:
+        nonlocal mark
+        # Before they are read: what changes after that is not what the plan is made with.
+        mark = mark_now()
+        return _open_engine(shared)
+
     wiring = Wiring(
-        open_engine=lambda: _open_engine(shared),
+        open_engine=open_engine,
         state_path=state_folder(around) / "ui.json",
         open_setup=lambda: _open_setup(shared, around),
         open_demo=_open_demo,
-        mark=mark,
+        mark=lambda: mark,
     )
-    last = load_plan(wiring.plan_path, mark())
+    last = load_plan(wiring.plan_path, mark)
     if last is None:
         # A typo in the file is said here, in the plain terminal, with its name and line.
         load(shared, first_run=False)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import DatabaseError, DownloaderError
-from wangp_downloader.events import Emit, Level, MetadataProgress, Notice
+from wangp_downloader.errors import DatabaseError, DownloaderError, OfflineError
+from wangp_downloader.events import Emit, Level, MetadataProgress, Notice, Topic
 from wangp_downloader.files import RemoteFile, RemoteFolder, RemoteState
 from wangp_downloader.remote.cache import MetadataCache, PlainRecord
 from wangp_downloader.remote.knowledge import Knowledge, problem_from
@@ -67,7 +67,7 @@ class Round:
     emit: Emit
     _now: float = field(default_factory=time.time)
     _api: HubApi | None = None
-    _failures: list[DownloaderError] = field(default_factory=list)
+    _failures: list[tuple[RevisionKey | str, DownloaderError]] = field(default_factory=list)
     _can_keep: bool = True
 
     def ask_files(self, files: Collection[RemoteFile]) -> None:
@@ -167,7 +167,7 @@ class Round:
         self.known.errors[subject] = error
         problem = problem_from(error)
         if problem.state not in _LASTING:
-            self._failures.append(error)
+            self._failures.append((subject, error))
         elif isinstance(subject, str):
             refused = PlainRecord(None, self._now, problem)
             self._keep(lambda: self.cache.store_plain({subject: refused}))
@@ -189,12 +189,15 @@ class Round:
             self.emit(Notice(Level.WARNING, error.message))
 
     def _report_failures(self) -> None:
-        alike: dict[type[DownloaderError], list[DownloaderError]] = {}
-        for error in self._failures:
-            alike.setdefault(type(error), []).append(error)
-        for errors in alike.values():
-            more = f" (and {plural(len(errors) - 1, 'repo')} more)" if len(errors) > 1 else ""
-            self.emit(Notice(Level.WARNING, f"{errors[0].message}{more}"))
+        alike: dict[tuple[type[DownloaderError], bool], list[DownloaderError]] = {}
+        for subject, error in self._failures:
+            alike.setdefault((type(error), isinstance(subject, tuple)), []).append(error)
+        for (kind, of_hub), errors in alike.items():
+            others = len(errors) - 1
+            many = plural(others, "repo") if of_hub else plural(others, "address", "addresses")
+            more = f" (and {many} more)" if others else ""
+            topic = Topic.HUB_SILENT if of_hub and issubclass(kind, OfflineError) else None
+            self.emit(Notice(Level.WARNING, f"{errors[0].message}{more}", topic=topic))
 
 
 def group(files: Iterable[RemoteFile]) -> tuple[dict[RevisionKey, set[str]], list[str]]:

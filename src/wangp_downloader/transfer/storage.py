@@ -32,6 +32,7 @@ _HINTS = {
 }
 _PREALLOCATE_FROM = 4 * MIB
 _KEEP_FREE = 16 * MIB
+_OVER_A_NETWORK = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "afs")
 
 
 @contextmanager
@@ -78,6 +79,9 @@ class PartFile:
                 raise OSError(errno.EINVAL, "it is no regular file", str(path))
             self._identity = self._stat()
             self._changed_ns = os.fstat(self._fd).st_mtime_ns
+        self._file_system = _file_system(self._fd)
+        # A network's file system would send what is not sent yet before it tells the time.
+        self._watched = not self._file_system.startswith(_OVER_A_NETWORK)
 
     @property
     def length(self) -> int:
@@ -95,11 +99,12 @@ class PartFile:
             while rest:
                 count = _write_chunks(self._fd, [rest], offset + total - len(rest))
                 rest = rest[count:]
-        self._changed_ns = os.fstat(self._fd).st_mtime_ns
+        if self._watched:
+            self._changed_ns = os.fstat(self._fd).st_mtime_ns
 
     def look(self) -> None:
-        """Notice whether something else has written to the file since we did."""
-        if os.fstat(self._fd).st_mtime_ns != self._changed_ns:
+        """Notice whether something else has written to the file since we did, where that costs nothing."""
+        if self._watched and os.fstat(self._fd).st_mtime_ns != self._changed_ns:
             self.disturbed = True
 
     def preallocate(self, size: int) -> None:
@@ -117,7 +122,8 @@ class PartFile:
                 f"and {format_size(min(_KEEP_FREE, size))} to spare, {format_size(free)} are free",
                 hint=_HINTS[errno.ENOSPC],
             )
-        if size >= _PREALLOCATE_FROM and not _in_memory(self._fd):
+        # On tmpfs reserving touches every page once more.
+        if size >= _PREALLOCATE_FROM and self._file_system != "tmpfs":
             with storage_errors("reserve space for", self.path):
                 _fallocate(self._fd, size)
                 self._changed_ns = os.fstat(self._fd).st_mtime_ns
@@ -183,16 +189,20 @@ def _fallocate(fd: int, size: int) -> None:
             raise OSError(code, os.strerror(code))
 
 
-def _in_memory(fd: int) -> bool:
-    """Return whether a file is on tmpfs, where reserving touches every page once more."""
+def _file_system(fd: int) -> str:
+    """Return the type of the file system that a file is on, as Linux names it; empty where that is not known."""
     device = os.fstat(fd).st_dev
     number = f"{os.major(device)}:{os.minor(device)}" if hasattr(os, "major") else ""
     try:
         lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
     except OSError:
-        return False
+        return ""
     # "36 35 98:0 /root /mnt options - type source options", proc_pid_mountinfo(5)
-    return any(line.split()[2] == number and " - tmpfs " in line for line in lines if line)
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        if after and before.split()[2] == number:
+            return after.split()[0]
+    return ""
 
 
 def sync_folder(folder: Path) -> None:

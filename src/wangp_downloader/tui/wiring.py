@@ -34,7 +34,7 @@ class Wiring:
         state_path: ``ui.json``.
         open_setup: Makes the settings form's model, or None if there is no form.
         open_demo: Opens a session of the demo, or None if there is no demo.
-        mark: Names the settings, so that the last plan is not shown after they changed.
+        mark: Names the settings that the engine was last opened with, so that its plan is not shown after they changed.
         last: The last plan, to be shown until there is a new one, or None.
         hard_exit: True in a real terminal: signals are handled and the process ends for sure.
         clock: Seconds since the epoch.
