@@ -204,17 +204,26 @@ class Runner:
         requests = [self._request(file, known) for file in first]
         orders = {file.target: (file, request) for file, request in zip(first, requests, strict=True)}
 
+        def settle(answer: TransferResult) -> None:
+            results[answer.key] = self._settle(*orders[answer.key], answer, cancel, emit)
+
         def done(answer: TransferResult) -> None:
             # At once: a file in place that the journal does not know could not be undone. What fails is tried
             # again after the run, and what may copy a whole file while the network waits is done only then.
             file, request = orders[answer.key]
             if request.destination == self._target(file) or self._parts.link is LinkMode.SYMLINK:
                 with contextlib.suppress(DownloaderError):
-                    results[answer.key] = self._settle(file, request, answer, cancel, emit)
+                    settle(answer)
 
         for answer in self._parts.engine.run(requests, cancel=cancel, emit=emit, done=done):
-            if answer.key not in results:
-                results[answer.key] = self._settle_last(*orders[answer.key], answer, cancel, emit)
+            try:
+                if answer.key not in results:
+                    settle(answer)
+            except CancelledError:
+                raise
+            except DownloaderError as error:
+                file, _ = orders[answer.key]
+                results[answer.key] = FileResult(file, Outcome.FAILED, error.message, error.hint)
         for file in twins:
             cancel.raise_if_cancelled()
             results[file.target] = self._link_twin(file, results, first, cancel, emit)
@@ -258,21 +267,6 @@ class Runner:
 
     def _destination(self, file: PlannedFile) -> Path:
         return destination(self._parts.root, self._parts.hub, file.target, file.digest)
-
-    def _settle_last(
-        self,
-        file: PlannedFile,
-        request: TransferRequest,
-        answer: TransferResult,
-        cancel: CancelToken,
-        emit: Emit,
-    ) -> FileResult:
-        try:
-            return self._settle(file, request, answer, cancel, emit)
-        except CancelledError:
-            raise
-        except DownloaderError as error:
-            return FileResult(file, Outcome.FAILED, error.message, error.hint)
 
     def _settle(
         self,
