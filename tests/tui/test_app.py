@@ -32,7 +32,7 @@ from wangp_downloader.tui.screens.confirm import ConfirmScreen
 from wangp_downloader.tui.screens.help import HelpScreen
 from wangp_downloader.tui.screens.log import LogScreen
 from wangp_downloader.tui.state import load_state
-from wangp_downloader.tui.widgets.downloads import DownloadsPane
+from wangp_downloader.tui.widgets.downloads import DownloadsPane, PaneLog
 
 HIGH, LOW = "t2v_2_2_high_quanto_int8.safetensors", "t2v_2_2_low_quanto_int8.safetensors"
 
@@ -407,6 +407,22 @@ async def test_too_little_space_is_said_before_anything_starts(open_app: Open) -
         await screen.press("d")
         await answered(screen, "y")
         await screen.until(lambda: "run 2" in screen.engine.calls, "the run")
+
+
+async def test_free_space_is_that_of_the_disk_that_the_selection_goes_to(open_app: Open) -> None:
+    engine = FakeEngine.of(60)
+    other = make_file(
+        "other.safetensors", ("t2v_2_2",), target="far/other.safetensors", path="far/other.safetensors"
+    )
+    engine.files = (*engine.files, other)
+
+    def free(folder: str) -> int:
+        return {"/srv/Wan2GP/ckpts": 300, "/srv/Wan2GP/far": 1}.get(folder, 77) * GIB
+
+    async with open_app(engine, free_bytes=free) as screen:
+        await screen.until(lambda: "300 GB free" in screen.selection_bar, "the disk of the rows shown")
+        await screen.press("/", *"other", "enter", "enter")
+        await screen.until(lambda: "too little: 1.00 GB free" in screen.selection_bar, "the other disk")
 
 
 async def test_a_refused_run_says_why(open_app: Open) -> None:
@@ -790,6 +806,23 @@ async def test_the_last_plan_is_painted_before_the_engine_opens(open_app: Open, 
         assert not any(call.startswith(("run", "plan")) for call in screen.engine.calls)
 
 
+async def test_a_cursor_that_nobody_moved_stays_on_the_first_row(open_app: Open) -> None:
+    engine = FakeEngine.of(60)
+    late = [make_file(f"aaa_{number}.safetensors", ("t2v_2_2",)) for number in range(40)]
+
+    def more(network: bool, hashing: bool, emit: Emit) -> None:
+        if network and not hashing:
+            engine.files = (*late, *engine.files)
+
+    engine.on_plan = more
+    async with open_app(engine) as screen:
+        assert screen.current == screen.shown[0] == "aaa_0.safetensors"
+        assert screen.main.files.scroll_offset.y == 0
+        await screen.press("j", "o", "o", "f5")
+        await screen.settle()
+        assert screen.current == "aaa_1.safetensors"
+
+
 # Sizes
 
 
@@ -852,6 +885,18 @@ async def test_the_downloads_pane_folds_after_a_run_and_opens_again(open_app: Op
         await screen.until(lambda: screen.main.query_one("#downloads").size.height > 5, "the pane")
         await screen.press("t")
         assert not screen.main.query_one("#downloads-row").display
+
+
+async def test_the_log_beside_the_transfers_follows_new_lines(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True), size=(120, 40)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        for number in range(60):
+            screen.app.mailbox(Notice(Level.INFO, f"line {number}"))
+        log = screen.main.query_one("#downloads-log", PaneLog)
+        await screen.until(lambda: log.line_count >= 60, "the lines")
+        assert log.max_scroll_y > 0
+        await screen.until(lambda: log.scroll_offset.y == log.max_scroll_y, "the last line")
 
 
 async def test_it_can_be_resized_while_it_runs(open_app: Open) -> None:

@@ -218,7 +218,7 @@ class Backend:
         self._refresh(token)
 
     def _measure(self, folder: str) -> None:
-        self._post(DiskMeasured(self._free_bytes(folder)))
+        self._post(DiskMeasured(folder, self._free_bytes(folder)))
 
     def _unexpected(self, error: Exception) -> DownloaderError:
         words = f"unexpected {type(error).__name__}: {error}"

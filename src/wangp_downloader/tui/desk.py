@@ -6,15 +6,17 @@ Owns rows, selection, snapshot, limit and the run's state machine; it asks the b
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from wangp_downloader.errors import CancelledError, DownloaderError, OfflineError
-from wangp_downloader.files import Outcome, Plan, PlannedFile
+from wangp_downloader.files import Action, Outcome, Plan, PlannedFile
 from wangp_downloader.paths import printable
 from wangp_downloader.tui import limits
 from wangp_downloader.tui.backend import Backend
@@ -81,7 +83,6 @@ class Desk:
         self._limit_words = ""
         self.free: int | None = None
         self.root = ""
-        self.folder = ""
         self.fresh = False
         self.refreshing = False
         self.problem = ""
@@ -144,10 +145,18 @@ class Desk:
             if warning not in self.warnings:
                 self._log_line(WARNING, warning)
         self.warnings = message.plan.warnings
-        if message.plan.disk:
-            self.folder = message.plan.disk[0].path
         self._front.run_changed()
         self._front.selection_changed()
+
+    @property
+    def folder(self) -> str:
+        """Where downloads go: the folder of the first one selected, else of the first row shown; empty if unknown."""
+        rows = chain((row for row in self.files.rows if row.selected), self.files.view)
+        row = next((row for row in rows if row.file.action is Action.DOWNLOAD), None)
+        if not self.root or row is None:
+            return self.root
+        # No look at the disk here: whoever measures goes through links, up to what is there.
+        return os.path.dirname(os.path.join(self.root, row.file.path))  # noqa: PTH118, PTH120
 
     def preload(self, plan: Plan, models: Sequence[ModelInfo]) -> None:
         """Take the last start's plan for the first frame; nothing can be done with it yet."""

@@ -77,8 +77,9 @@ class RunEnded(Message):
 
 
 class DiskMeasured(Message):
-    """Free bytes on the disk that downloads go to."""
+    """Free bytes on the disk of a folder that downloads go to."""
 
-    def __init__(self, free: int | None) -> None:
+    def __init__(self, folder: str, free: int | None) -> None:
         super().__init__()
+        self.folder = folder
         self.free = free

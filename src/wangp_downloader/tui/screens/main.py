@@ -100,6 +100,7 @@ class MainScreen(PanesScreen):
         self._moved_to: object = None
         self._ran = False
         self._covered = False
+        self._measured = ""
         self._returning = bool(host.state.cursor)
 
     def compose(self) -> ComposeResult:
@@ -224,6 +225,8 @@ class MainScreen(PanesScreen):
         self.files.refresh()
         if self._models is not None:
             self._models.refresh()
+        if self.desk.folder != self._measured:
+            self.measure_disk()
         self._show_sums()
         self._show_keys()
         self.host.remember_soon()
@@ -291,9 +294,9 @@ class MainScreen(PanesScreen):
 
     def measure_disk(self) -> None:
         """Ask for the free space of the disk that downloads go to."""
-        folder = self.desk.folder or self.desk.root
-        if folder:
-            self.backend.measure_disk(folder)
+        self._measured = self.desk.folder
+        if self._measured:
+            self.backend.measure_disk(self._measured)
 
     # Answers of the engine
 
@@ -338,7 +341,7 @@ class MainScreen(PanesScreen):
 
     def on_disk_measured(self, message: DiskMeasured) -> None:
         """The free space is known."""
-        if message.free != self.desk.free:
+        if message.folder == self._measured and message.free != self.desk.free:
             self.desk.free = message.free
             self._foot.show(self.selection, self.selection.set(*bars.selection(self.desk)))
             self._show_pane()

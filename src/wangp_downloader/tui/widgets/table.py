@@ -123,6 +123,7 @@ class Table(ScrollView, can_focus=True):
         self._view: Sequence[Line] = ()
         self._cursor = 0
         self._line: int | None = None
+        self._used = False
         self._fitted: list[tuple[Column, int]] = []
         self._fitted_width = -1
         self._sort = ("", False)
@@ -154,6 +155,10 @@ class Table(ScrollView, can_focus=True):
         key = keep if keep is not None else current.key if current is not None else None
         offset = self.line if line is None else line
         self._view = view
+        self._used |= keep is not None
+        if not self._used:
+            # Nobody has put the cursor anywhere: it does not follow a row away from the top.
+            key, offset = (view[0].key if view else None), 0
         place = _place(view, current, key)
         self._cursor = min(self._cursor, max(0, len(view) - 1)) if place is None else place
         self._resize_contents()
@@ -194,6 +199,7 @@ class Table(ScrollView, can_focus=True):
 
     def move_to(self, position: int) -> None:
         """Put the cursor on a line of the view; out of range means the nearest."""
+        self._used = True
         position = max(0, min(len(self._view) - 1, position))
         if position == self._cursor or not self._view:
             return
@@ -229,6 +235,7 @@ class Table(ScrollView, can_focus=True):
         """Call ``activate`` with the row under the cursor."""
         current = self.current
         if current is not None:
+            self._used = True
             self._activate(current)
 
     def on_click(self, event: Click) -> None:
