@@ -67,6 +67,11 @@ class FakeSettings:
     bandwidth_limit_kb: float = 0
 
 
+@dataclass(frozen=True)
+class FakeLoaded:
+    offline: bool = False
+
+
 FAMILIES = (
     ("wan", "Wan2.2 Text2video 14B", "t2v_2_2", True),
     ("wan", "Wan2.2 Image2video 14B", "i2v_2_2", True),
@@ -185,6 +190,7 @@ class FakeEngine:
     catalog: tuple[FakeModel, ...] = ()
     parts: tuple[FakePart, ...] = ()
     settings: FakeSettings = field(default_factory=FakeSettings)
+    loaded: FakeLoaded = field(default_factory=FakeLoaded)
     free: int = FREE
     hold: bool = False
     fail: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.conftest import Open, Screen
-from tests.tui.fake_engine import GIB, FakeEngine, FakeModel, FakePart, make_file
+from tests.tui.fake_engine import GIB, FakeEngine, FakeLoaded, FakeModel, FakePart, make_file
 from tests.tui.fake_setup import FakeSetup
 from wangp_downloader.errors import OfflineError, SettingsError, StorageError
 from wangp_downloader.events import (
@@ -390,7 +390,7 @@ async def test_a_second_d_waits_for_the_first_run(open_app: Open) -> None:
         await screen.press("enter", "d")
         await screen.until(screen.engine.held.is_set, "a run")
         await screen.press("j", "j", "enter", "d")
-        assert "when the present downloads are done" in screen.status
+        assert "1 file will start when the present downloads are done" in screen.status
         screen.engine.release.set()
         await screen.until(lambda: "run 1" in screen.engine.calls, "the second run")
         await screen.settle()
@@ -404,9 +404,55 @@ async def test_too_little_space_is_said_before_anything_starts(open_app: Open) -
         await screen.press("d")
         await answered(screen, "n")
         assert not any(call.startswith("run") for call in screen.engine.calls)
+        assert "not started" in screen.status
         await screen.press("d")
         await answered(screen, "y")
         await screen.until(lambda: "run 2" in screen.engine.calls, "the run")
+
+
+async def test_d_during_a_run_takes_only_what_is_new(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        screen.app.mailbox(FileFinished(f"ckpts/{HIGH}", Outcome.SKIPPED, "cancelled"))
+        await screen.until(lambda: not screen.row(HIGH).busy, "the cancelled file")
+        await screen.press("d")
+        assert "nothing new is selected" in screen.status
+        screen.engine.release.set()
+        await screen.settle()
+        assert [call for call in screen.engine.calls if call.startswith("run")] == ["run 2"]
+
+
+async def test_retry_during_a_run_takes_what_failed_and_nothing_that_was_cancelled(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("a", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        await screen.until(lambda: screen.row(LOW).busy, "the downloads")
+        screen.main.desk.cancel_row(screen.row(LOW))
+        for name in (HIGH, LOW):
+            screen.app.mailbox(FileFinished(f"ckpts/{name}", Outcome.FAILED, "connection reset"))
+        await screen.until(lambda: screen.row(LOW).status is Status.FAILED, "the failure")
+        screen.engine.fail = frozenset((f"ckpts/{HIGH}", f"ckpts/{LOW}"))
+        await screen.press("R")
+        assert "1 file will start" in screen.status
+        screen.engine.hold = False
+        screen.engine.release.set()
+        await screen.until(lambda: "run 1" in screen.engine.calls, "the second run")
+        await screen.settle()
+
+
+async def test_offline_by_choice_is_said_and_only_links_go(open_app: Open) -> None:
+    words = "offline (by --offline or HF_HUB_OFFLINE)"
+    async with open_app(FakeEngine.of(60, loaded=FakeLoaded(offline=True)), size=(80, 24)) as screen:
+        assert screen.status.endswith(words)
+        await screen.press("enter", "d")
+        assert f"not downloaded: {words}" in screen.status
+        assert screen.main.desk.run is RunState.IDLE
+        await screen.press("u", "a", "d")
+        await screen.settle()
+        links = sum(row.status is Status.DONE for row in screen.main.desk.files.rows)
+        assert links
+        assert f"run {links}" in screen.engine.calls
 
 
 async def test_free_space_is_that_of_the_disk_that_the_selection_goes_to(open_app: Open) -> None:
@@ -563,8 +609,11 @@ async def test_a_retry_warning_goes_when_the_download_goes_on(open_app: Open) ->
     async with open_app(FakeEngine.of(60, hold=True)) as screen:
         await screen.press("enter", "d")
         await screen.until(screen.engine.held.is_set, "a run")
-        screen.app.mailbox(FileRetrying(f"ckpts/{HIGH}", "connection reset", 4.0))
+        reason = "https://hub.test/some/where.safetensors: connection reset"
+        screen.app.mailbox(FileRetrying(f"ckpts/{HIGH}", reason, 4.0))
         await screen.until(lambda: "trying again in 4 s" in screen.status, "the warning")
+        assert "https://" not in screen.status
+        assert any("https://" in line for line in screen.main.desk.log_lines)
         screen.app.mailbox(FileProgress(f"ckpts/{HIGH}", GIB, 1e6))
         await screen.until(lambda: "trying again" not in screen.status, "its end")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from wangp_downloader.tui.asked import OFFLINE_WORDS
 from wangp_downloader.tui.columns import Part
 from wangp_downloader.tui.commands import COMMANDS
 from wangp_downloader.tui.desk import Desk, RunState
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from wangp_downloader.snapshot import Snapshot
 
 _LEVEL_TONES = {INFO: "", WARNING: "tone--warning", ERROR: "tone--bad"}
+_UNREACHABLE = "! offline: F5 tries again"
 Keys = list[tuple[str, str, str, bool]]
 Halves = tuple[list[Part], list[Part]]
 
@@ -99,12 +101,21 @@ def _amounts(totals: SelectionTotals) -> str:
 def status(desk: Desk, said: str, level: str) -> Halves:
     """Return the last message, and what goes on."""
     left: list[Part] = [(said or "ready", _LEVEL_TONES[level] if said else "tone--muted")]
-    return left, _activity(desk)
+    activity = _activity(desk)
+    if not desk.no_network:
+        return left, activity
+    if activity[0][0] in _IDLE_STARTS:
+        return left, [(OFFLINE_WORDS, "tone--warning")]
+    return left, [*activity, (f"  {OFFLINE_WORDS}", "tone--warning")]
+
+
+_IDLE_STARTS = ("limit ", _UNREACHABLE)
+"""How the right of the status line begins where the one word offline says more."""
 
 
 def _activity(desk: Desk) -> list[Part]:
-    if desk.run is RunState.RUNNING:
-        totals = desk.snapshot.totals
+    totals = desk.snapshot.totals if desk.run is RunState.RUNNING else None
+    if totals is not None and totals.files:
         word = "paused" if desk.paused else format_speed(totals.bytes_per_s)
         eta = format_duration(totals.eta_s)
         return [
@@ -119,7 +130,7 @@ def _activity(desk: Desk) -> list[Part]:
     if desk.problem:
         return [("! ", "tone--warning"), (desk.problem, "tone--warning")]
     if desk.offline and not desk.refreshing:
-        return [("! offline: F5 tries again", "tone--warning")]
+        return [(_UNREACHABLE, "tone--warning")]
     if desk.refreshing:
         return [("⟳ ", "tone--active"), ("looking at disk and Hub", "tone--muted")]
     if desk.warnings:

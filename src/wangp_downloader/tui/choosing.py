@@ -39,6 +39,9 @@ def _blocked_words(row: ModelRow) -> str:
 
 def select_shown(desk: Desk) -> None:
     """Pick every row that is shown."""
+    if not (desk.models.view if desk.models_shown else desk.files.view):
+        desk.say("no rows are shown: nothing to select")
+        return
     if desk.models_shown:
         shown = len(desk.models.view)
         added = sum(desk.files.select(row.rows) for row in desk.models.view)

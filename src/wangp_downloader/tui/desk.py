@@ -17,23 +17,27 @@ from typing import TYPE_CHECKING
 
 from wangp_downloader.errors import CancelledError, DownloaderError, OfflineError
 from wangp_downloader.files import Action, Outcome, Plan, PlannedFile
-from wangp_downloader.paths import printable
+from wangp_downloader.paths import printable, without_address
 from wangp_downloader.tui import limits
+from wangp_downloader.tui.asked import OFFLINE_WORDS, Asked, without_downloads
 from wangp_downloader.tui.backend import Backend
-from wangp_downloader.tui.ending import looked_again, sentence, silent_hub, summary
-from wangp_downloader.tui.front import ERROR, INFO, WARNING, Front, Question
+from wangp_downloader.tui.columns import crop_name
+from wangp_downloader.tui.ending import looked_again, sentence, silent_hub, summary, too_little
+from wangp_downloader.tui.front import ERROR, INFO, WARNING, Front
 from wangp_downloader.tui.messages import PlanArrived, RunEnded
 from wangp_downloader.tui.model import FileModel, View
 from wangp_downloader.tui.models import ModelsModel
 from wangp_downloader.tui.rows import GOING_ON, Row, Status
 from wangp_downloader.tui.state import UiState
-from wangp_downloader.units import KIB, format_size, format_speed, plural
+from wangp_downloader.units import KIB, format_speed, plural
 
 if TYPE_CHECKING:
     from wangp_downloader.events import Notice
     from wangp_downloader.snapshot import Mailbox, Snapshot
     from wangp_downloader.tui.engine import ModelInfo
 
+_LOADING = "still loading: press d again in a moment"
+_NAME_CELLS = 34
 HISTORY = 120
 """Points of the speed graph, one every half second."""
 LOG_LINES = 2_000
@@ -90,7 +94,8 @@ class Desk:
         self.parts: dict[str, int] = {}
         self.history: deque[float] = deque(maxlen=HISTORY)
         self.log_lines: deque[str] = deque(maxlen=LOG_LINES)
-        self._run_again = False
+        self.asked = Asked()
+        self.no_network = False
         self._refresh_cut = False
         self._hub_silent = False
         self._before: dict[str, PlannedFile] | None = None
@@ -136,6 +141,7 @@ class Desk:
     def take_plan(self, message: PlanArrived, *, fresh: bool = True) -> None:
         """Show a newer plan."""
         self.fresh = fresh
+        self._front.unsay(_LOADING)
         self.parts = dict(message.parts)
         self.files.load(message.plan, message.models, self.parts, self.root)
         self.models.load(message.models, self.files.rows)
@@ -234,26 +240,46 @@ class Desk:
 
     # Running
 
+    def start_selected(self) -> None:
+        """Fetch the selection, or after the present run what that does not have."""
+        keys = [row.key for row in self.files.selected if not row.busy]
+        if self.active and self.run is not RunState.STOPPING and not (keys := self.asked.new(keys)):
+            self._front.say("nothing new is selected")
+        elif keys:
+            self.start(keys)
+        else:
+            self._front.say("nothing is selected: Enter selects the row, a all rows shown")
+
     def start(self, targets: Sequence[str]) -> None:
         """Fetch these rows, or after the present run if there is one."""
+        allowed = without_downloads(targets, self.files.by_key) if self.no_network else targets
+        left_out = len(targets) - len(allowed)
         if self.run is RunState.STOPPING:
             self._front.say("the downloads are being stopped: press d again in a moment")
+        elif not allowed:
+            self._front.say(f"not downloaded: {OFFLINE_WORDS}", WARNING)
         elif self.active:
-            self._run_again = True
-            self._front.say("these start when the present downloads are done")
-        elif not targets:
-            self._front.say("nothing is selected: Enter selects the row, a all rows shown")
+            added = self.asked.add(allowed)
+            words = f"{plural(added, 'file')} will start when the present downloads are done"
+            self._front.say(
+                words if added else "nothing new: these are fetched next already, or were cancelled"
+            )
         elif self._backend.engine is None:
-            self._front.say("still loading: press d again in a moment")
+            self._front.say(_LOADING)
         else:
-            self._begin(targets)
+            self._begin(allowed)
+            if left_out:
+                words = (
+                    f"preparing {plural(len(allowed), 'link')}; {left_out:,} not downloaded: {OFFLINE_WORDS}"
+                )
+                self._front.say(words, WARNING)
 
     def _begin(self, targets: Sequence[str]) -> None:
         self.files.forget_transfers(targets)
         self.snapshot = self.snapshot.without_transfers()
         self.history.clear()
         self.paused = False
-        self._run_again = False
+        self.asked.begin(targets)
         self._change_run(RunState.PREPARING)
         self._front.say(f"preparing {plural(len(targets), 'file')}: links first, then downloads")
         self._backend.prepare(targets)
@@ -267,17 +293,16 @@ class Desk:
         if not short:
             self._go(plan)
             return
-        lines = [
-            f"{need.path}: needs {format_size(need.needed)}, has {format_size(need.free)} free, "
-            f"{format_size(need.missing)} too little."
-            for need in short
-        ]
         self._change_run(RunState.IDLE)
-        text = "\n".join(lines) + "\n\nWhat does not fit will fail; what arrived stays."
         self._front.ask(
-            Question("Too little disk space", text, "Start all the same", "Do not start"),
+            too_little(short),
             lambda: self._go(replace(plan, disk=())) if not self.active else None,
+            self._not_started,
         )
+
+    def _not_started(self) -> None:
+        self.asked.drop_next()
+        self._front.say("not started: the disk has too little space")
 
     def _go(self, plan: Plan) -> None:
         self._change_run(RunState.RUNNING)
@@ -288,7 +313,7 @@ class Desk:
         """Stop the run; parts stay."""
         if self.run in (RunState.PREPARING, RunState.RUNNING):
             self._backend.stop_run()
-            self._run_again = False
+            self.asked.drop_next()
             self._change_run(RunState.STOPPING)
             self._front.say("stopping: what arrived is kept")
 
@@ -301,15 +326,15 @@ class Desk:
             if row is not None and result.outcome in (Outcome.KEPT, Outcome.LINKED, Outcome.DOWNLOADED):
                 row.set_selected(False)
         self.files.end_run()
-        again = self._run_again and message.error is None
+        again = self.asked.due(self.files.by_key) if message.error is None else []
         self._change_run(RunState.IDLE)
         text, level = summary(message, self.snapshot)
         self._log_line(level, text)
         self._front.say(text, level)
         self.show_view()
         self._front.selection_changed()
-        if again and (keys := [row.key for row in self.files.selected]):
-            self._begin(keys)
+        if again:
+            self._begin(again)
         elif self._refresh_cut:
             self.begin_refresh()
             self._backend.refresh()
@@ -358,13 +383,13 @@ class Desk:
         if self.run is not RunState.RUNNING:
             self._front.say("nothing is being downloaded")
         elif engine is None or row.transfer is None or not row.busy:
-            self._front.say(f"{row.name} is not being downloaded")
+            self._front.say(f"not being downloaded: {_short(row)}")
         elif row.status is Status.PAUSED:
             engine.resume(row.key)
-            self._front.say(f"resumed {row.name}")
+            self._front.say(f"resumed {_short(row)}")
         else:
             engine.pause(row.key)
-            self._front.say(f"paused {row.name}: P resumes")
+            self._front.say(f"paused (P resumes): {_short(row)}")
 
     def cancel_row(self, row: Row) -> None:
         """Cancel one transfer; its part stays."""
@@ -372,10 +397,11 @@ class Desk:
         if self.run is not RunState.RUNNING:
             self._front.say("nothing is being downloaded")
         elif engine is None or not row.busy:
-            self._front.say(f"{row.name} is not being downloaded")
+            self._front.say(f"not being downloaded: {_short(row)}")
         else:
+            self.asked.cancel(row.key)
             engine.cancel(row.key)
-            self._front.say(f"cancelled {row.name}: what arrived is kept")
+            self._front.say(f"cancelled, what arrived is kept: {_short(row)}")
 
     def change_limit(self, up: bool) -> None:
         """Raise or lower the limit by a step."""
@@ -436,6 +462,8 @@ class Desk:
         if notice.level == INFO:
             return
         self._hub_silent |= self.refreshing and silent_hub(notice.text)
+        # The status line is short: the reason comes first, the address is in the log.
+        notice = replace(notice, text=without_address(notice.text))
         self._front.say(notice.text, notice.level)
         self._warned = notice if row is not None and notice.level == WARNING else None
 
@@ -470,3 +498,7 @@ class Desk:
             models=self.models_shown,
             selection=tuple(self.files.selected_keys),
         )
+
+
+def _short(row: Row) -> str:
+    return crop_name(row.name, _NAME_CELLS)

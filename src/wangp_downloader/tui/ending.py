@@ -1,13 +1,13 @@
-"""The words at the end of a run or a refresh, and what the engine's sentences mean to the screen. Pure."""
+"""The words before and after a run or a refresh, and what the engine's sentences mean to the screen. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from wangp_downloader.errors import CancelledError, DownloaderError
-from wangp_downloader.files import PlannedFile
-from wangp_downloader.tui.front import ERROR, INFO, WARNING
+from wangp_downloader.files import DiskNeed, PlannedFile
+from wangp_downloader.tui.front import ERROR, INFO, WARNING, Question
 from wangp_downloader.tui.messages import RunEnded
 from wangp_downloader.units import format_size, plural
 
@@ -19,6 +19,17 @@ def looked_again(before: Mapping[str, PlannedFile], now: Mapping[str, PlannedFil
     """Return what a refresh changed."""
     changed = sum(before.get(key) != now.get(key) for key in before.keys() | now.keys())
     return f"looked again: {plural(changed, 'file')} changed" if changed else "looked again: nothing changed"
+
+
+def too_little(needs: Iterable[DiskNeed]) -> Question:
+    """Return what to ask before a run that these disks have no room for."""
+    lines = [
+        f"{need.path}: needs {format_size(need.needed)}, has {format_size(need.free)} free, "
+        f"{format_size(need.missing)} too little."
+        for need in needs
+    ]
+    text = "\n".join(lines) + "\n\nWhat does not fit will fail; what arrived stays."
+    return Question("Too little disk space", text, "Start all the same", "Do not start")
 
 
 def silent_hub(text: str) -> bool:

@@ -74,12 +74,24 @@ class EngineSettings(Protocol):
         """Limit in KB/s; 0 is no limit; or words for a limit that is worked out (``80%``)."""
 
 
+class Loaded(Protocol):
+    """How the session was started."""
+
+    @property
+    def offline(self) -> bool:
+        """True if no server may be asked, by ``--offline`` or ``HF_HUB_OFFLINE``."""
+
+
 class Engine(Protocol):
     """The session, as the TUI sees it. Methods that plan or run block and are called from a thread."""
 
     @property
     def settings(self) -> EngineSettings:
         """The settings that the session was opened with."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """The same with how it was started."""
 
     def plan(
         self,

@@ -35,8 +35,10 @@ class Front(Protocol):
     def say(self, text: str, level: str = INFO) -> None:
         """Show a sentence in the status line."""
 
-    def ask(self, question: Question, then: Callable[[], None]) -> None:
-        """Ask, and call ``then`` if the answer is yes."""
+    def ask(
+        self, question: Question, then: Callable[[], None], otherwise: Callable[[], None] | None = None
+    ) -> None:
+        """Ask, and call ``then`` if the answer is yes, ``otherwise`` if it is no."""
 
     def unsay(self, text: str) -> None:
         """Take a sentence back if it is still the one that is shown."""

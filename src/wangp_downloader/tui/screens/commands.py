@@ -79,8 +79,10 @@ class CommandsScreen(Screen[None]):
         def say(self, text: str, level: str = INFO) -> None:
             """Show a sentence in the status line."""
 
-        def ask(self, question: Question, then: Callable[[], None]) -> None:
-            """Ask, and call ``then`` if the answer is yes."""
+        def ask(
+            self, question: Question, then: Callable[[], None], otherwise: Callable[[], None] | None = None
+        ) -> None:
+            """Ask, and call ``then`` if the answer is yes, ``otherwise`` if it is no."""
 
         def rows_replaced(self) -> None:
             """Show other rows."""
@@ -125,7 +127,7 @@ class CommandsScreen(Screen[None]):
 
     def action_download(self) -> None:
         """Fetch the selection."""
-        self.desk.start([row.key for row in self.desk.files.selected if not row.busy])
+        self.desk.start_selected()
 
     def action_retry(self) -> None:
         """Try again what failed."""

@@ -152,11 +152,19 @@ class MainScreen(PanesScreen):
         if self._said[0] == printable(text):
             self.say("")
 
-    def ask(self, question: Question, then: Callable[[], None]) -> None:
-        """Ask, and call ``then`` if the answer is yes."""
+    def ask(
+        self, question: Question, then: Callable[[], None], otherwise: Callable[[], None] | None = None
+    ) -> None:
+        """Ask, and call ``then`` if the answer is yes, ``otherwise`` if it is no."""
         from wangp_downloader.tui.screens.confirm import ConfirmScreen  # noqa: PLC0415 - start-up
 
-        self.app.push_screen(ConfirmScreen(question), lambda yes: then() if yes else None)
+        def answered(yes: bool | None) -> None:
+            if yes:
+                then()
+            elif otherwise is not None:
+                otherwise()
+
+        self.app.push_screen(ConfirmScreen(question), answered)
 
     def rows_replaced(self) -> None:
         """Show other rows, in the order of the view; called at every keystroke in the filter."""
@@ -305,6 +313,8 @@ class MainScreen(PanesScreen):
         settings = message.engine.settings
         self.desk.root = str(settings.wan2gp_directory or "")
         self.desk.take_limit(settings.bandwidth_limit_kb)
+        self.desk.no_network = message.engine.loaded.offline
+        self._show_status()
         self.measure_disk()
         self._show_header()
 
