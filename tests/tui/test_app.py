@@ -618,6 +618,41 @@ async def test_a_retry_warning_goes_when_the_download_goes_on(open_app: Open) ->
         await screen.until(lambda: "trying again" not in screen.status, "its end")
 
 
+@pytest.mark.parametrize("columns", [80, 100, 110, 120, 160])
+async def test_a_row_says_that_its_download_stands_still(open_app: Open, columns: int) -> None:
+    async with open_app(FakeEngine.of(60, hold=True), size=(columns, 40)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        for connections, word in ((0, "waiting"), (4, "stalled")):
+            screen.app.mailbox(FileProgress(f"ckpts/{HIGH}", GIB, 0.0, connections))
+            await screen.until(lambda word=word: word in screen.main.files.render_line(1).text, word)
+
+
+async def test_a_cancelled_row_says_at_once_what_is_here(open_app: Open) -> None:
+    async with open_app(FakeEngine.of(60, hold=True)) as screen:
+        await screen.press("enter", "d")
+        await screen.until(screen.engine.held.is_set, "a run")
+        screen.app.mailbox(FileFinished(f"ckpts/{HIGH}", Outcome.SKIPPED, "cancelled"))
+        await screen.until(lambda: "37% here" in screen.main.files.render_line(1).text, "the part")
+        assert screen.main.desk.active
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120, 160])
+async def test_a_sorted_column_keeps_its_title_and_the_order_skips_hidden_ones(
+    open_app: Open, columns: int
+) -> None:
+    async with open_app(size=(columns, 30)) as screen:
+        seen = set()
+        for _ in range(12):
+            await screen.press("o")
+            column = screen.main.desk.files.settings.sort
+            seen.add(column)
+            assert not column or column in screen.main.files.shown_columns
+            heading = screen.main.files.render_line(0).text
+            assert all(word in heading for word in ("Model", "Size", "Stat"))
+        assert seen == {"", *screen.main.files.shown_columns}
+
+
 async def test_a_row_says_that_it_waits_for_another_instance(open_app: Open) -> None:
     async with open_app(FakeEngine.of(60, hold=True), size=(160, 40)) as screen:
         await screen.press("enter", "d")

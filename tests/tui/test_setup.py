@@ -92,6 +92,34 @@ async def test_the_demo_leaves_no_trace(open_app: Open, tmp_path: Path) -> None:
     assert before.selection == ()
 
 
+async def test_the_demo_has_a_view_of_its_own(open_app: Open) -> None:
+    setup = FakeSetup()
+    async with open_app(open_setup=lambda: setup, open_demo=lambda: FakeEngine.of(30)) as screen:
+        await screen.press("enter", "v", "o", "o", "/", *"int8", "enter")
+        selected = screen.selected
+        await screen.press("comma")
+        page = await form(screen)
+        page.query_one("#demo", Button).press()
+        await screen.until(lambda: screen.app.screen is screen.main, "the main screen")
+        await screen.settle()
+        view = screen.main.desk.files.settings
+        assert (view.text, view.variants, view.sort) == ("", False, "")
+        assert screen.main.filter.value == ""
+        assert screen.selected == []
+        assert "opening the demo" not in screen.status
+        await screen.press("comma")
+        page = await form(screen)
+        page.query_one("#field-wan2gp_directory", Input).value = "/srv"
+        await screen.until(lambda: not page.query_one("#save", Button).disabled, "a valid form")
+        await screen.press("ctrl+s")
+        await screen.until(lambda: screen.app.screen is screen.main, "the main screen")
+        await screen.settle()
+        view = screen.main.desk.files.settings
+        assert (view.text, view.variants, view.sort) == ("int8", True, "config")
+        assert screen.main.filter.value == "int8"
+        assert screen.selected == selected != []
+
+
 async def test_another_configuration_is_not_shown_behind_the_form(open_app: Open, tmp_path: Path) -> None:
     async with open_app() as screen:
         await screen.until((tmp_path / "last-plan.bin").exists, "the kept plan")

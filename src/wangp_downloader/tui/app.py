@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_THEME = "textual-dark"
+_OPENING_DEMO = "opening the demo"
 _SAVE_AFTER_S = 0.5
 _STOP_TIMEOUT_S = 3.0
 _IDLE_TIMEOUT_S = 0.5
@@ -79,6 +80,9 @@ class DownloaderApp(App[None]):
         self._save_timer: Timer | None = None
         self._saving = threading.Lock()
         self._saves = 0
+        self._saving_plan = threading.Lock()
+        self._plans = 0
+        self._before_demo: UiState | None = None
         self._quitting = False
         self._frozen = False
         self._in_demo = False
@@ -180,14 +184,22 @@ class DownloaderApp(App[None]):
     def keep_plan(self, message: PlanArrived) -> None:
         """Keep a plan for the first frame of the next start."""
         if not self._in_demo:
-            arguments = (self.wiring.plan_path, self.wiring.mark(), message.plan, message.models)
-            threading.Thread(target=save_plan, args=arguments, name="save-plan", daemon=True).start()
+            self._plans += 1
+            arguments = (message, self.wiring.mark(), self._plans)
+            threading.Thread(target=self._save_plan, args=arguments, name="save-plan", daemon=True).start()
+        else:
+            self.main.unsay(_OPENING_DEMO)
         if self.wiring.hard_exit and not self._frozen:
             # The rows stay: a collection that walks all of them would be seen as a slow keystroke.
             self._frozen = True
             gc.collect()
             gc.freeze()
             gc.enable()
+
+    def _save_plan(self, message: PlanArrived, mark: str, number: int) -> None:
+        with self._saving_plan:
+            if number == self._plans:  # else a newer plan is about to be written
+                save_plan(self.wiring.plan_path, mark, message.plan, message.models)
 
     # Screens
 
@@ -227,13 +239,18 @@ class DownloaderApp(App[None]):
 
     def _settings_done(self, answer: str | None) -> None:
         if answer == "demo" and self.wiring.open_demo is not None:
-            self.save_now()
+            if not self._in_demo:
+                self.save_now()
+                self._before_demo = self._state_now()
             self._in_demo = True
-            self.main.restart(self.wiring.open_demo, "opening the demo")
+            self.main.take_view(UiState())
+            self.main.restart(self.wiring.open_demo, _OPENING_DEMO)
         elif answer == "quit":
             self.run_worker(self.shut_down(0), exit_on_error=False)
         elif answer:
-            self._in_demo = False
+            if self._before_demo is not None:
+                self.main.take_view(self._before_demo)
+            self._in_demo, self._before_demo = False, None
             self.main.restart(self.wiring.open_engine, f"saved {answer}")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from wangp_downloader.files import Action
 from wangp_downloader.tui.rows import Row, Status
+from wangp_downloader.units import plural
 
 OFFLINE_WORDS = "offline (by --offline or HF_HUB_OFFLINE)"
 """Why nothing is downloaded although the Hub may well answer."""
@@ -56,3 +57,10 @@ class Asked:
 def without_downloads(targets: Iterable[str], rows: Mapping[str, Row]) -> list[str]:
     """Return the targets that need no network."""
     return [key for key in targets if key not in rows or rows[key].file.action is not Action.DOWNLOAD]
+
+
+def queued_words(added: int) -> str:
+    """Return what to say of files that were put into the next run."""
+    if not added:
+        return "nothing new: these are fetched next already, or were cancelled"
+    return f"{plural(added, 'file')} will start when the present downloads are done"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from wangp_downloader.tui.desk import Desk
 from wangp_downloader.tui.models import HERE, ModelRow, Readiness
 from wangp_downloader.tui.painting import FILE_COLUMNS, MODEL_COLUMNS
@@ -81,12 +83,18 @@ def sort_by(desk: Desk, column: str) -> None:
         _sort(desk, "", False)
 
 
-def sort_by_next(desk: Desk) -> None:
-    """Sort by the column after the present one, at last as Wan2GP lists them."""
+def sort_by_next(desk: Desk, shown: Container[str]) -> None:
+    """Sort by the column after the present one, at last as Wan2GP lists them.
+
+    Args:
+        desk: Has the tables.
+        shown: Keys of the columns that can be seen.
+    """
     columns = MODEL_COLUMNS if desk.models_shown else FILE_COLUMNS
     order = ["", *(column.key for column in columns)]
     current, _ = current_sort(desk)
-    _sort(desk, order[(order.index(current) + 1) % len(order)], False)
+    after = order[order.index(current) + 1 :]
+    _sort(desk, next((key for key in after if key in shown), ""), False)
 
 
 def reverse(desk: Desk) -> None:

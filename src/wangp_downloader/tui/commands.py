@@ -44,7 +44,7 @@ COMMANDS = (
     Command("continue_parts", "c", "c", "Continue", "go on with interrupted downloads", FETCH),
     Command("pause", "p", "p", "Pause", "pause or resume all downloads", FETCH),
     Command("pause_row", "P,shift+p", "P", "Pause row", "pause or resume the row's download", FETCH),
-    Command("cancel_row", "x", "x", "Cancel row", "cancel the row's; its part stays", FETCH),
+    Command("cancel_row", "x", "x", "Cancel row", "cancel this download, keep what arrived", FETCH),
     Command("faster", "plus,equals_sign", "+", "Faster", "raise the bandwidth limit", FETCH),
     Command("slower", "minus", "-", "Slower", "lower the bandwidth limit", FETCH),
     Command("refresh", "f5,ctrl+r", "F5", "Refresh", "look again at disk and Hub", FETCH),

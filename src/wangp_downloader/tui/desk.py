@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import Enum
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -19,13 +19,13 @@ from wangp_downloader.errors import CancelledError, DownloaderError, OfflineErro
 from wangp_downloader.files import Action, Outcome, Plan, PlannedFile
 from wangp_downloader.paths import printable, without_address
 from wangp_downloader.tui import limits
-from wangp_downloader.tui.asked import OFFLINE_WORDS, Asked, without_downloads
+from wangp_downloader.tui.asked import OFFLINE_WORDS, Asked, queued_words, without_downloads
 from wangp_downloader.tui.backend import Backend
 from wangp_downloader.tui.columns import crop_name
 from wangp_downloader.tui.ending import looked_again, sentence, silent_hub, summary, too_little
 from wangp_downloader.tui.front import ERROR, INFO, WARNING, Front
 from wangp_downloader.tui.messages import PlanArrived, RunEnded
-from wangp_downloader.tui.model import FileModel, View
+from wangp_downloader.tui.model import FileModel, view_of
 from wangp_downloader.tui.models import ModelsModel
 from wangp_downloader.tui.rows import GOING_ON, Row, Status
 from wangp_downloader.tui.state import UiState
@@ -75,7 +75,7 @@ class Desk:
         self._backend = backend
         self._mailbox = mailbox
         self._clock = clock
-        self.files = FileModel(View(state.text, state.show_all, state.variants, state.sort, state.descending))
+        self.files = FileModel(view_of(state))
         self.files.wish(state.selection)
         self.models = ModelsModel()
         self.infos: dict[str, ModelInfo] = {}
@@ -259,11 +259,7 @@ class Desk:
         elif not allowed:
             self._front.say(f"not downloaded: {OFFLINE_WORDS}", WARNING)
         elif self.active:
-            added = self.asked.add(allowed)
-            words = f"{plural(added, 'file')} will start when the present downloads are done"
-            self._front.say(
-                words if added else "nothing new: these are fetched next already, or were cancelled"
-            )
+            self._front.say(queued_words(self.asked.add(allowed)))
         elif self._backend.engine is None:
             self._front.say(_LOADING)
         else:
@@ -487,17 +483,14 @@ class Desk:
 
     def remember(self, state: UiState) -> UiState:
         """Return ``state`` with the view and the selection of now."""
-        view = self.files.settings
-        return replace(
-            state,
-            text=view.text,
-            show_all=view.show_all,
-            variants=view.variants,
-            sort=view.sort,
-            descending=view.descending,
-            models=self.models_shown,
-            selection=tuple(self.files.selected_keys),
-        )
+        selection = tuple(self.files.selected_keys)
+        return replace(state, **asdict(self.files.settings), models=self.models_shown, selection=selection)
+
+    def take_view(self, state: UiState) -> None:
+        """Show what ``state`` says; its selection is all that is selected."""
+        self.files.clear_selection()
+        self.files.wish(state.selection)
+        self.set_view(**asdict(view_of(state)))
 
 
 def _short(row: Row) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wangp_downloader.events import HashProgress
     from wangp_downloader.snapshot import Snapshot, Transfer
     from wangp_downloader.tui.engine import ModelInfo
+    from wangp_downloader.tui.state import UiState
 
 _UNKNOWN_SIZE = -1
 
@@ -40,6 +41,11 @@ class View:
     variants: bool = False
     sort: str = ""
     descending: bool = False
+
+
+def view_of(state: UiState) -> View:
+    """Return the view that was remembered."""
+    return View(state.text, state.show_all, state.variants, state.sort, state.descending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +239,8 @@ class FileModel:
 
     def _take(self, row: Row, transfer: Transfer) -> None:
         row.transfer = transfer
+        if transfer.outcome is Outcome.SKIPPED and transfer.done:
+            row.part_bytes = transfer.done
         row.refresh_status()
         if row.status is Status.DONE:
             row.set_selected(False)

@@ -30,7 +30,7 @@ _RUN_STATUS = Column("status", "Status", 16, 30, 3, comfort=24, grow=70)
 _FAILED_STATUS = Column("status", "Status", 16, 30, 3, comfort=20)
 MODEL_COLUMNS = (
     Column("mark", "✓", 1, 1, 1),
-    Column("name", "Model", 20, 44, 0, comfort=36),
+    Column("name", "Model", 20, 44, 0, comfort=52),
     Column("family", "Family", 10, 20, 5),
     Column("state", "Ready", 9, 12, 2),
     Column("files", "Files", 7, 9, 4, right=True),
@@ -154,10 +154,10 @@ def _fraction(row: Row) -> float | None:
 
 def _progress(row: Row, fraction: float, width: int, tone: str) -> list[Part]:
     percent = f"{int(fraction * 100):3}%"
-    numbers = _numbers(row, width)
     if width < _BAR_STATUS:
         words = _numbers(row, _WIDE_STATUS)[:10].rstrip()
         return [(crop_end(f"{row.status.glyph}{percent}{words}", width), tone)]
+    numbers = _numbers(row, width)
     cells = max(4, width - 2 - len(percent) - len(numbers) - (1 if numbers else 0))
     filled, empty = bar(fraction, cells)
     text = crop_end(f"{percent}{numbers}", width - 2 - cells)
@@ -169,7 +169,8 @@ def _numbers(row: Row, width: int) -> str:
     if row.status is not Status.DOWNLOADING or transfer is None:
         return f" {row.status.word}"
     if width < _WIDE_STATUS:
-        return f" {_short_duration(transfer.eta_s):>5}" if width >= _BAR_STATUS else ""
+        words = _short_duration(transfer.eta_s) if transfer.bytes_per_s > 0 else speed_words(transfer).strip()
+        return f" {words:>5}"
     return f" {speed_words(transfer)} {_short_duration(transfer.eta_s):>6}"
 
 
@@ -220,7 +221,7 @@ def _transfer_words(row: Row, width: int) -> str:
     if row.status is Status.QUEUED and transfer is not None and transfer.problem:
         return transfer.problem if len(transfer.problem) <= width else "another instance"
     if transfer is not None and row.status is Status.PAUSED and transfer.fraction is not None:
-        return f"paused at {transfer.fraction * 100:.0f}%"
+        return f"paused at {int(transfer.fraction * 100)}%"
     return row.status.word
 
 
@@ -238,7 +239,7 @@ def paint_model(row: ModelRow, column: str, width: int) -> Sequence[Part]:
         case "mark":
             return [("✓", "tone--mark") if row.picked else (" ", "")]
         case "name":
-            return [(crop_end(row.name, width), "")]
+            return [(crop_middle(row.name, width), "")]
         case "family":
             return [(crop_end(row.family, width), "tone--muted")]
         case "state":

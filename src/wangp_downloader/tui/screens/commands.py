@@ -212,7 +212,7 @@ class CommandsScreen(Screen[None]):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        choosing.sort_by_next(self.desk)
+        choosing.sort_by_next(self.desk, self.table.shown_columns)
         self.rows_replaced()
         self.host.remember_soon()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import ClassVar
 
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -47,7 +49,7 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
 
-def help_columns() -> list[Text]:
+def help_columns() -> list[Group]:
     """Return the two columns of the help."""
     sections: list[Section] = [("Move", TABLE_KEYS[1:])]
     for group, commands in groupby(COMMANDS, key=lambda command: command.group):
@@ -57,13 +59,14 @@ def help_columns() -> list[Text]:
     return [_column(order[:2]), _column(order[2:])]
 
 
-def _column(sections: list[Section]) -> Text:
-    text = Text()
+def _column(sections: list[Section]) -> Group:
+    parts: list[RenderableType] = []
     for title, keys in sections:
-        text.append(f"{title}\n", "bold")
+        # A grid, so that long words are wrapped beside their key and not below it.
+        grid = Table.grid()
+        grid.add_column(width=_KEY_CELLS + 2, style="bold dim")
+        grid.add_column(ratio=1)
         for key, words in keys:
-            text.append(f"  {key:<{_KEY_CELLS}}", "bold dim")
-            text.append(f"{words}\n")
-        text.append("\n")
-    text.rstrip()
-    return text
+            grid.add_row(f"  {key}", words)
+        parts += [Text(f"\n{title}" if parts else title, "bold"), grid]
+    return Group(*parts)

@@ -48,6 +48,7 @@ from wangp_downloader.tui.widgets.table import Table, widest
 
 if TYPE_CHECKING:
     from wangp_downloader.tui.engine import Engine
+    from wangp_downloader.tui.state import UiState
 
 _TICK_S = 0.1
 _PANE_TICKS = 2
@@ -366,6 +367,14 @@ class MainScreen(PanesScreen):
         self.desk.fresh = False
         self.say(said)
         self.backend.reopen(factory)
+
+    def take_view(self, state: UiState) -> None:
+        """Show what a state says, with its selection and nothing else selected."""
+        self.desk.take_view(state)
+        self.filter.value = state.text
+        if state.models != self.desk.models_shown:
+            self.show_models(state.models)
+        self.selection_changed()
 
     # Table and filter
 

@@ -21,7 +21,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from wangp_downloader.tui.columns import GAP, Column, Part, fit, pad
+from wangp_downloader.tui.columns import GAP, Column, Part, crop_end, fit, pad
 from wangp_downloader.tui.widgets.bar import toned
 
 _CACHED_LINES = 600
@@ -142,6 +142,11 @@ class Table(ScrollView, can_focus=True):
     def current(self) -> Line | None:
         """The row under the cursor, or None in an empty table."""
         return self._view[self._cursor] if self._view else None
+
+    @property
+    def shown_columns(self) -> list[str]:
+        """Keys of the columns that the width has room for."""
+        return [column.key for column, _ in self._fitted] or [column.key for column in self._columns]
 
     def show(self, view: Sequence[Line], *, keep: str | None = None, line: int | None = None) -> None:
         """Show other rows; the cursor stays on its row if that is still there, else where it was.
@@ -370,9 +375,12 @@ class Table(ScrollView, can_focus=True):
         for index, (column, cells) in enumerate(self._fitted):
             sorted_by = column.key == self._sort[0]
             arrow = (" ▼" if self._sort[1] else " ▲") if sorted_by else ""
-            title = (column.title if len(column.title) + len(arrow) <= cells else "") + arrow
             gap = " " * GAP if index else ""
-            text = pad(title.strip() if len(title) > cells else title, cells, column.right)
+            # A column of one cell has no room for both.
+            title = (
+                crop_end(column.title, cells - len(arrow)) + arrow if cells > len(arrow) else arrow.strip()
+            )
+            text = pad(title or column.title, cells, column.right)
             segments += [Segment(gap, plain), Segment(text, marked if sorted_by else plain)]
         segments.append(Segment(" ", plain))
         return Strip(segments).adjust_cell_length(width, plain)
