@@ -279,3 +279,21 @@ def test_models_are_as_ready_as_their_files() -> None:
     models.sort = "needed"
     models.apply("", show_all=True)
     assert [row.needed for row in models.view] == sorted(row.needed for row in models.rows)
+
+
+def test_a_name_that_several_files_have_comes_with_its_folder() -> None:
+    targets = (
+        "ckpts/a/vae.pth",
+        "ckpts/b/vae.pth",
+        "ckpts/c/own.pth",
+        "ckpts/umt5/config.json",
+        "ckpts/x.json",
+    )
+    model = model_of(*(make_file(target, ("t2v",), target=target) for target in targets))
+    assert [row.name for row in model.rows] == [
+        "a/vae.pth",
+        "b/vae.pth",
+        "own.pth",
+        "umt5/config.json",
+        "x.json",
+    ]

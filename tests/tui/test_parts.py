@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from tests.tui.fake_engine import FakeEngine, make_file
 from wangp_downloader.cancel import CancelToken
+from wangp_downloader.files import Action
 from wangp_downloader.places import Surroundings
 from wangp_downloader.planner import Request
 from wangp_downloader.settings.load import load_settings
@@ -86,6 +87,16 @@ def test_what_is_left_over_makes_bars_longer_and_nothing_else() -> None:
     assert fitted["status"] == 70
     assert fitted["config"] == 12
     assert fitted["source"] == 16
+
+
+def test_room_goes_to_the_reason_then_the_folder_then_the_end_of_the_name() -> None:
+    why = "another file stands at its place"
+    target = "ckpts/a/folder/of/some/length/name.safetensors"
+    file = make_file("x", ("t2v",), target=target, action=Action.CONFLICT, reason=why)
+    columns = file_columns([Row(file, {})], running=False)
+    fitted = {column.key: cells for column, cells in fit(columns, 150)}
+    assert fitted["status"] == len(f"! conflict: {why}")
+    assert fitted["target"] >= len("ckpts/a/folder/of/some/length/")
 
 
 @given(st.floats(-1, 2), st.integers(1, 60))

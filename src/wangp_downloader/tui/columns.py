@@ -28,6 +28,7 @@ class Column:
         rank: Order in which columns get room; the highest is dropped first.
         comfort: Cells that it should have before columns that say less are shown at all.
         right: True for numbers.
+        words: Cells that its longest words take; given before the optional columns have their ideal.
         grow: Cells up to which it takes what nobody else wants.
     """
 
@@ -39,6 +40,7 @@ class Column:
     right: bool = False
     comfort: int = 0
     grow: int = 0
+    words: int = 0
 
 
 OPTIONAL = 5
@@ -49,8 +51,9 @@ def fit(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     """Return the columns that fit into ``width`` cells, in their order, each with its own width.
 
     Columns are dropped from the highest rank on until the minima fit, the optional ones until the others
-    are comfortable. What is left over makes the columns comfortable by rank, then gives them their ideal, then
-    goes to those that grow, and the rest to the last, so that the others stand together.
+    are comfortable. What is left over makes the columns comfortable by rank, then gives them their ideal (before the
+    optional ones, what the longest words take), then goes to those that grow, and the rest to the last, so that the
+    others stand together.
     """
     kept = sorted(columns, key=lambda column: column.rank)
     while kept[-1].rank >= OPTIONAL and _comfortable(kept) > width:
@@ -63,7 +66,10 @@ def fit(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     by_rank = sorted(kept, key=lambda column: column.rank)
     comfort = {column.key: min(column.comfort, column.ideal) for column in kept}
     ideal = {column.key: column.ideal for column in kept}
-    for wishes in (comfort, ideal, {column.key: column.grow for column in kept}):
+    first = {column.key: column.ideal if column.rank < OPTIONAL else 0 for column in kept}
+    words = {column.key: column.words for column in kept}
+    grow = {column.key: column.grow for column in kept}
+    for wishes in (comfort, first, words, ideal, grow):
         for column in by_rank:
             extra = min(spare, max(0, wishes[column.key] - widths[column.key]))
             widths[column.key] += extra

@@ -27,6 +27,7 @@ from wangp_downloader.tui.front import ERROR, INFO, WARNING, Front
 from wangp_downloader.tui.messages import PlanArrived, RunEnded
 from wangp_downloader.tui.model import FileModel, view_of
 from wangp_downloader.tui.models import ModelsModel
+from wangp_downloader.tui.names import base_name
 from wangp_downloader.tui.rows import GOING_ON, Row, Status
 from wangp_downloader.tui.state import UiState
 from wangp_downloader.units import KIB, format_speed, plural
@@ -458,8 +459,9 @@ class Desk:
         if notice.level == INFO:
             return
         self._hub_silent |= self.refreshing and silent_hub(notice.text)
-        # The status line is short: the reason comes first, the address is in the log.
-        notice = replace(notice, text=without_address(notice.text))
+        # The status line is short: the reason comes before the name, the address is in the log.
+        words = without_address(notice.text, base_name(notice.key or ""))
+        notice = replace(notice, text=f"{words} · {_short(row)}" if row is not None else words)
         self._front.say(notice.text, notice.level)
         self._warned = notice if row is not None and notice.level == WARNING else None
 

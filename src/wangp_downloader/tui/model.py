@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wangp_downloader.files import Action, Outcome, Plan, RemoteState
 from wangp_downloader.paths import printable
+from wangp_downloader.tui.names import shared_names
 from wangp_downloader.tui.rows import FINISHED, SETTLED, Row, Status
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class FileModel:
         infos = {model.id: model for model in models}
         old, parts = self.by_key, parts or {}
         wished = {key for key, row in old.items() if row.selected} | self._wished
-        self.rows = [Row(file, infos, parts.get(file.target, 0)) for file in plan.files]
+        shared = shared_names(file.target for file in plan.files)
+        self.rows = [Row(file, infos, parts.get(file.target, 0), shared) for file in plan.files]
         self.cut_off = any(file.blocked is RemoteState.OFFLINE for file in plan.files)
         self.by_key = {row.key: row for row in self.rows}
         self._root, self._by_path, self._by_size = root, {}, {}

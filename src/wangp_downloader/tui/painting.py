@@ -11,19 +11,21 @@ from wangp_downloader.paths import printable, without_address
 from wangp_downloader.tui.columns import Column, Part, bar, crop_end, crop_middle, crop_name
 from wangp_downloader.tui.model import source_text
 from wangp_downloader.tui.models import ModelRow, Readiness
+from wangp_downloader.tui.names import base_name
 from wangp_downloader.tui.rows import Row, Status, short_reason
 from wangp_downloader.units import format_duration, format_size, format_speed
 
 if TYPE_CHECKING:
     from wangp_downloader.snapshot import Transfer
 
+_STATUS = Column("status", "Status", 13, 15, 3, comfort=15)
 FILE_COLUMNS = (
     Column("mark", "✓", 1, 1, 1),
     Column("config", "Config", 12, 30, 4, comfort=14),
     Column("file", "Model file", 18, 60, 0, comfort=38),
     Column("size", "Size", 7, 7, 2, right=True),
     Column("source", "Source", 12, 24, 8),
-    Column("status", "Status", 13, 15, 3, comfort=15),
+    _STATUS,
     Column("target", "Destination", 11, 40, 7),
 )
 _RUN_STATUS = Column("status", "Status", 16, 30, 3, comfort=24, grow=70)
@@ -63,6 +65,9 @@ _READY_TONES = {
 }
 _WIDE_STATUS = 26
 _BAR_STATUS = 20
+_REASON = 60
+_REASONED = frozenset({Status.FAILED, Status.CONFLICT, Status.RETRYING, Status.LINKABLE, Status.BLOCKED})
+"""Statuses that give a reason beside their word."""
 
 
 def tone_class(tone: str) -> str:
@@ -98,17 +103,18 @@ def file_columns(rows: Sequence[Row], *, running: bool) -> list[Column]:
     """Return the columns of the file table, as wide as these rows want them.
 
     Args:
-        rows: All rows.
+        rows: The rows that are shown.
         running: True while there are bars to draw: the status is wide then, else only what its words need.
     """
-    status = _RUN_STATUS if running else None
-    if status is None and any(row.status is Status.FAILED for row in rows):
-        status = _FAILED_STATUS
+    failed = any(row.status is Status.FAILED for row in rows)
+    status = _RUN_STATUS if running else _FAILED_STATUS if failed else _STATUS
+    reason = max((len(_status_words(row, _REASON)) + 2 for row in rows if row.status in _REASONED), default=0)
+    status = replace(status, words=min(reason, _REASON))
     widths, names = file_widths(rows), max((len(row.name) for row in rows), default=0)
     columns = []
     for column in FILE_COLUMNS:
         if column.key == "status":
-            columns.append(status or column)
+            columns.append(status)
         else:
             wish = max(column.minimum, widths.get(column.key, column.ideal))
             columns.append(replace(column, ideal=wish, grow=names if column.key == "file" else 0))
@@ -190,9 +196,9 @@ def _status_words(row: Row, width: int) -> str:
     match row.status:
         case Status.FAILED:
             problem = transfer.problem if transfer is not None else None
-            return f"failed: {without_address(problem or 'no reason given', row.name)}"
+            return f"failed: {without_address(problem or 'no reason given', base_name(row.key))}"
         case Status.RETRYING if transfer is not None:
-            return f"again in {transfer.wait_s:.0f} s: {without_address(transfer.problem or '', row.name)}"
+            return f"again in {transfer.wait_s:.0f} s: {without_address(transfer.problem or '', base_name(row.key))}"
         case Status.LINKABLE if file.source is not None:
             words = f"linkable: {file.source.store}"
             return words if len(words) <= width else row.status.word

@@ -6,12 +6,13 @@ draws, and nothing here knows Textual.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from wangp_downloader.files import SHARED_MODEL, Action, Outcome, PlannedFile, RemoteState
 from wangp_downloader.paths import printable
+from wangp_downloader.tui.names import shown_name
 
 if TYPE_CHECKING:
     from wangp_downloader.snapshot import Transfer
@@ -89,7 +90,7 @@ class Row:
 
     Attributes:
         file: The planned file.
-        name: Its file name.
+        name: Its file name, with the folder where that alone says too little.
         config: The first model that names it, as shown.
         more: How many other models name it.
         status: What it says of itself now.
@@ -117,9 +118,15 @@ class Row:
         "version",
     )
 
-    def __init__(self, file: PlannedFile, models: Mapping[str, ModelInfo], part_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        file: PlannedFile,
+        models: Mapping[str, ModelInfo],
+        part_bytes: int = 0,
+        shared: Collection[str] = (),
+    ) -> None:
         self.file = file
-        self.name = printable(file.target.rpartition("/")[2])
+        self.name = shown_name(file.target, shared)
         self.config, self.more = _config_label(file)
         self.transfer: Transfer | None = None
         self.hashed: float | None = None

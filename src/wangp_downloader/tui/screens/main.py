@@ -96,7 +96,7 @@ class MainScreen(PanesScreen):
         self.stale = False
         self._said = ("", INFO)
         self._models: Table | None = None
-        self._columns_for: tuple[list[Row] | None, bool] = (None, False)
+        self._columns_for: tuple[object, ...] = ("",)
         self._shown_models: list[ModelRow] | None = None
         self._moved_to: object = None
         self._ran = False
@@ -192,10 +192,13 @@ class MainScreen(PanesScreen):
 
     def _fit_columns(self) -> None:
         desk = self.desk
-        shown_for = (desk.files.rows, desk.active)
-        if self._columns_for[0] is not shown_for[0] or self._columns_for[1] != shown_for[1]:
+        settings = desk.files.settings
+        # While one types, the columns stand still; they fit what is left when the table has the keys again.
+        text = self._columns_for[-1] if self._filtering else settings.text
+        shown_for = (desk.files.rows, desk.active, settings.show_all, settings.variants, text)
+        if self._columns_for != shown_for:
             self._columns_for = shown_for
-            self.files.set_columns(file_columns(desk.files.rows, running=desk.active))
+            self.files.set_columns(file_columns(desk.files.view or desk.files.rows, running=desk.active))
         if self._models is not None and self._shown_models is not desk.models.rows:
             self._shown_models = desk.models.rows
             widths = model_widths(desk.models.rows)
@@ -408,7 +411,8 @@ class MainScreen(PanesScreen):
         self.host.remember_soon()
 
     def on_descendant_focus(self) -> None:
-        """Show the keys of what has the focus now."""
+        """Show the keys of what has the focus now; after the filter, fit the columns to what it left."""
+        self._fit_columns()
         self._show_keys()
 
     def on_screen_suspend(self) -> None:

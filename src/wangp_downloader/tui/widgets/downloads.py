@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
@@ -13,9 +13,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from wangp_downloader.files import Outcome
-from wangp_downloader.paths import printable, without_address
+from wangp_downloader.paths import without_address
 from wangp_downloader.snapshot import Phase, Snapshot, Totals, Transfer
 from wangp_downloader.tui.columns import Part, bar, crop_end, crop_name, graph, pad
+from wangp_downloader.tui.names import base_name, shared_names, shown_name
 from wangp_downloader.tui.painting import speed_words
 from wangp_downloader.tui.widgets.bar import Toned
 from wangp_downloader.tui.widgets.log_view import WrappedLog
@@ -62,6 +63,7 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
         super().__init__(id=id)
         self._state = PaneState()
         self._lines: list[Transfer] = []
+        self._shared: Collection[str] = ()
         self._totals = Totals()
 
     @property
@@ -69,7 +71,7 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
         """What the pane says, without colours."""
         width = self.size.width or 100
         lines = [self._total_line(width), self._speed_line(width)]
-        lines += [transfer_line(transfer, width) for transfer in self._lines]
+        lines += [transfer_line(transfer, width, self._shared) for transfer in self._lines]
         return "\n".join("".join(text for text, _ in line) for line in lines)
 
     def show(self, state: PaneState) -> None:
@@ -77,6 +79,7 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
         self._state = state
         self._totals = state.snapshot.totals
         self._lines = shown_transfers(state.snapshot)
+        self._shared = shared_names(state.snapshot.transfers)
         # Where there is room for the total line alone, there is nothing to scroll.
         height = len(self._lines) + _HEAD if self.size.height > _HEAD else self.size.height
         size = Size(self.size.width, height)
@@ -99,7 +102,7 @@ class DownloadsPane(Pane, Toned, ScrollView, can_focus=True):
             return self.strip_of(self._speed_line(width), width)
         index = y - _HEAD + self.scroll_offset.y
         if index < len(self._lines):
-            return self.strip_of(transfer_line(self._lines[index], width), width)
+            return self.strip_of(transfer_line(self._lines[index], width, self._shared), width)
         return self.strip_of([], width)
 
     def _total_line(self, width: int) -> list[Part]:
@@ -175,9 +178,9 @@ def shown_transfers(snapshot: Snapshot) -> list[Transfer]:
     return sorted(shown, key=lambda transfer: _ORDER[transfer.phase])
 
 
-def transfer_line(transfer: Transfer, width: int) -> list[Part]:
-    """Return one transfer as a line of ``width`` cells."""
-    name = _name(transfer)
+def transfer_line(transfer: Transfer, width: int, shared: Collection[str] = ()) -> list[Part]:
+    """Return one transfer as a line of ``width`` cells; ``shared`` are names that several files have."""
+    name = shown_name(transfer.key, shared)
     words, tone = _words(transfer)
     if transfer.phase not in (Phase.DOWNLOADING, Phase.VERIFYING, Phase.PAUSED):
         cells = max(10, min(cell_len(name), max(width * 2 // 5, width - len(words) - 3)))
@@ -203,10 +206,6 @@ def transfer_line(transfer: Transfer, width: int) -> list[Part]:
     ]
 
 
-def _name(transfer: Transfer) -> str:
-    return printable(transfer.key.rpartition("/")[2])
-
-
 def _words(transfer: Transfer) -> tuple[str, str]:
     match transfer.phase:
         case Phase.DOWNLOADING:
@@ -216,11 +215,11 @@ def _words(transfer: Transfer) -> tuple[str, str]:
         case Phase.PAUSED:
             return "paused", "tone--warning"
         case Phase.RETRYING:
-            problem = without_address(transfer.problem or "", _name(transfer))
+            problem = without_address(transfer.problem or "", base_name(transfer.key))
             return f"again in {transfer.wait_s:.0f} s: {problem}", "tone--warning"
         case Phase.FINISHED:
             hint = f" · {transfer.hint}" if transfer.hint else ""
-            problem = without_address(transfer.problem or "no reason given", _name(transfer))
+            problem = without_address(transfer.problem or "no reason given", base_name(transfer.key))
             return f"failed: {problem}{hint}", "tone--bad"
         case Phase.QUEUED if transfer.problem:
             return transfer.problem, "tone--warning"

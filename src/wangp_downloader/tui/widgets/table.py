@@ -187,6 +187,8 @@ class Table(ScrollView, can_focus=True):
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Change the columns' widths or titles."""
+        if tuple(columns) == self._columns:
+            return
         self._columns = tuple(columns)
         self._fitted_width = -1
         self._forget()
