@@ -237,7 +237,10 @@ class _Draft:
         self._new_lines: list[Notice] = []
 
     def say(self, level: Level, text: str, key: str | None) -> None:
-        self._new_lines.append(Notice(level, text, key))
+        self.log(Notice(level, text, key))
+
+    def log(self, notice: Notice) -> None:
+        self._new_lines.append(notice)
         self.logged += 1
 
     def change(self, key: str, **changes: Any) -> None:
@@ -352,7 +355,7 @@ def _on_metadata(draft: _Draft, event: MetadataProgress) -> None:
 
 
 def _on_notice(draft: _Draft, event: Notice) -> None:
-    draft.say(event.level, event.text, event.key)
+    draft.log(event)
 
 
 def _name(key: str) -> str:

@@ -24,6 +24,7 @@ from wangp_downloader.events import (
     Level,
     MetadataProgress,
     Notice,
+    Topic,
 )
 from wangp_downloader.files import Action, Outcome, RemoteState
 from wangp_downloader.tui.desk import RunState
@@ -590,7 +591,8 @@ async def test_rows_blocked_by_an_unreachable_hub_are_said_until_it_answers(open
 async def test_the_end_of_a_look_comes_after_what_was_said_on_the_way(open_app: Open) -> None:
     def told(network: bool, hashing: bool, emit: Emit) -> None:
         if network and hashing:
-            emit(Notice(Level.WARNING, "can not reach http://127.0.0.1:9: refused (and 3 repos more)"))
+            said = "can not reach http://127.0.0.1:9: refused (and 3 repos more)"
+            emit(Notice(Level.WARNING, said, topic=Topic.HUB_SILENT))
 
     async with open_app(FakeEngine.of(60, on_plan=told)) as screen:
         await screen.press("f5")

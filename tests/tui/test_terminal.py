@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pty
 import re
 import shlex
 import shutil
@@ -155,6 +156,26 @@ def test_a_closed_terminal_leaves_no_process(terminal: Tmux) -> None:
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline, "the program outlives its terminal"
         time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="notices the end by poll(2)")
+def test_a_terminal_that_ends_without_a_signal_leaves_no_process(tmp_path: Path) -> None:
+    screen, terminal = pty.openpty()
+    program = [sys.executable, "-m", "tests.tui.program", str(tmp_path), "hold"]
+    # A session of its own: no controlling terminal, so nobody sends SIGHUP.
+    process = subprocess.Popen(
+        program, cwd=_ROOT, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True
+    )
+    os.close(terminal)
+    try:
+        seen = b""
+        while b"t2v_2_2_high" not in seen:
+            seen += os.read(screen, 65536)
+        os.close(screen)
+        assert process.wait(_PATIENCE_S) == 128 + signal.SIGHUP
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_crash_restores_the_terminal_and_leaves_a_log(terminal: Tmux) -> None:

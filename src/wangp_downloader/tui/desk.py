@@ -22,8 +22,8 @@ from wangp_downloader.tui import limits
 from wangp_downloader.tui.asked import OFFLINE_WORDS, Asked, queued_words, without_downloads
 from wangp_downloader.tui.backend import Backend
 from wangp_downloader.tui.columns import crop_name
-from wangp_downloader.tui.ending import looked_again, sentence, silent_hub, summary, too_little
-from wangp_downloader.tui.front import ERROR, INFO, WARNING, Front
+from wangp_downloader.tui.ending import looked_again, sentence, summary, too_little
+from wangp_downloader.tui.front import ERROR, HUB_SILENT, INFO, WARNING, Front
 from wangp_downloader.tui.messages import PlanArrived, RunEnded
 from wangp_downloader.tui.model import FileModel, view_of
 from wangp_downloader.tui.models import ModelsModel
@@ -458,7 +458,7 @@ class Desk:
         self._log_line(notice.level, notice.text)
         if notice.level == INFO:
             return
-        self._hub_silent |= self.refreshing and silent_hub(notice.text)
+        self._hub_silent |= self.refreshing and notice.topic == HUB_SILENT
         # The status line is short: the reason comes before the name, the address is in the log.
         words = without_address(notice.text, base_name(notice.key or ""))
         notice = replace(notice, text=f"{words} · {_short(row)}" if row is not None else words)

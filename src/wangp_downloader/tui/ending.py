@@ -32,11 +32,6 @@ def too_little(needs: Iterable[DiskNeed]) -> Question:
     return Question("Too little disk space", text, "Start all the same", "Do not start")
 
 
-def silent_hub(text: str) -> bool:
-    """Return whether a warning says that repos could not be asked about because nobody answered."""
-    return text.startswith("can not reach ") and text.endswith(" more)")
-
-
 def sentence(error: DownloaderError) -> str:
     """Return what happened and what to do about it."""
     return f"{error.message}{f' · {error.hint}' if error.hint else ''}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -61,6 +62,16 @@ def handle_signals(app: DownloaderApp) -> None:
         loop.add_signal_handler(signal.SIGTERM, leave, signal.SIGTERM)
         loop.add_signal_handler(signal.SIGINT, leave, signal.SIGINT)
         loop.add_signal_handler(signal.SIGHUP, hang_up, app)
+    if sys.platform == "linux":
+        threading.Thread(target=_watch_terminal, args=(app,), name="terminal-watch", daemon=True).start()
+
+
+def _watch_terminal(app: DownloaderApp) -> None:
+    """Notice that the terminal is gone where no SIGHUP tells so: Textual would read its end for ever."""
+    watched = select.poll()
+    watched.register(sys.stdin.fileno(), 0)  # an end is told whatever is asked for
+    watched.poll()
+    hang_up(app)
 
 
 def hang_up(app: DownloaderApp) -> None:
