@@ -188,8 +188,8 @@ def _keystrokes(folder: str) -> None:
 def _progress(folder: str) -> None:
     for label, options, keys in (
         ("idle", (), ""),
-        ("16 rows at 10 Hz, table only", ("busy",), "adt"),
-        ("16 rows at 10 Hz, bars and graph", ("busy",), "ad"),
+        ("16 rows at 10 Hz, table only", ("busy",), "gadt"),
+        ("16 rows at 10 Hz, bars and graph", ("busy",), "gad"),
     ):
         terminal = Terminal(_ours(folder, "rows=200", *options))
         terminal.read_until(b"t2v_2_2_high")
@@ -208,7 +208,7 @@ def _leak(folder: str, seconds: float) -> None:
     terminal = Terminal(_ours(folder, f"rows={ROWS}", "busy"))
     terminal.read_until(b"t2v_2_2_high")
     terminal.drain(1.5)
-    for key in "ad":
+    for key in "gad":
         terminal.press(key)
     terminal.drain(20.0)  # caches fill
     before = terminal.memory_mib()
