@@ -41,6 +41,7 @@ def open_tui(shared: Shared) -> int:
     mark = mark_now()
 
     def open_engine() -> Session:
+        """Open the session, and note what its settings are made of."""
         nonlocal mark
         # Before they are read: what changes after that is not what the plan is made with.
         mark = mark_now()

@@ -384,6 +384,7 @@ class FileTransfer:
         books.on_quiet = self._maybe_check
         self.books = books
         self.state = State.ACTIVE
+        self._room_at = context.clock()
         for text in opened.notices:
             self.report.notice(text)
         self.report.started(books.size, books.ledger.here.total)

@@ -329,6 +329,7 @@ class TransferLoop:
         taken = running.fetch.sink.taken
         if running.connection.paused or slept:
             running.alive_at = running.window_at = now
+            running.window_bytes = taken
         elif taken + running.connection.heard != running.seen:
             running.seen, running.alive_at = taken + running.connection.heard, now
         silent = now - running.alive_at
