@@ -201,14 +201,15 @@ class Follower:
     def _take_blocks(self) -> None:
         while self._blocks:
             block = self._blocks.popleft()
+            # First: SHA-256 is slow enough to fetch the bytes from the other core's cache meanwhile, a copy is not.
+            if not self._stopped:
+                self._hash_block(block)
             try:
                 self._part.write(block.start, [block.data])
             except OSError as error:
                 self.failure = storage_error("write", self._part.path, error)
                 raise
             self._written += 1
-            if not self._stopped:
-                self._hash_block(block)
             if self._awaited is not None and self._written >= self._awaited:
                 with self._changed:
                     self._awaited = None
