@@ -449,7 +449,7 @@ class Session:
     # --- left-over parts ---------------------------------------------------------------------------------
 
     def unfinished(self) -> list[Unfinished]:
-        """Return the downloads of the catalog's files that were left half done. Asks no server."""
+        """Return the downloads of the catalog's files that nobody goes on with. Asks no server."""
         from wangp_downloader.transfer.resumable import resumable_parts
 
         sources = self._sources()
@@ -460,7 +460,8 @@ class Session:
             answer = answers.get(row.remote) if row.remote else None
             paths.setdefault(sources.destination(row.target, answer.digest if answer else None), row.target)
         found = resumable_parts(paths)
-        return [Unfinished(paths[path], part.bytes_done, part.size) for path, part in found.items()]
+        waiting = {path: part for path, part in found.items() if not part.in_use}
+        return [Unfinished(paths[path], part.bytes_done, part.size) for path, part in waiting.items()]
 
     def parts(self, *, cancel: CancelToken) -> list[LeftOver]:
         """Return everything that unfinished downloads left behind, this program's and others', oldest first."""

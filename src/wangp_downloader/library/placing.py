@@ -20,8 +20,8 @@ from wangp_downloader.errors import DownloaderError, IntegrityError, LinkError, 
 from wangp_downloader.events import Emit
 from wangp_downloader.files import Digest
 from wangp_downloader.library.hashing import HashMeter, buffers, new_hasher, reading
-from wangp_downloader.library.renames import displace, publish, sync_folder
 from wangp_downloader.library.targets import Standing, look
+from wangp_downloader.renames import displace, publish, sync_folder
 
 _FICLONE = 0x40049409
 """Linux ``ioctl_ficlone(2)``: let a file share all blocks of another."""

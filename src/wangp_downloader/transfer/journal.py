@@ -15,9 +15,10 @@ import msgspec
 
 from wangp_downloader.paths import redact_url
 from wangp_downloader.reading import read_small
+from wangp_downloader.renames import sync_folder
 from wangp_downloader.transfer.checksums import Extent
 from wangp_downloader.transfer.request import TransferRequest
-from wangp_downloader.transfer.storage import storage_errors, sync_folder
+from wangp_downloader.transfer.storage import storage_errors
 from wangp_downloader.units import MIB
 
 FORMAT = "wangp-part"

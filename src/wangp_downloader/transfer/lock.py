@@ -85,6 +85,20 @@ class FileLock:
             return False
 
 
+def is_held(path: Path) -> bool:
+    """Return whether somebody holds the lock of this file; takes it for a moment to find out."""
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        if not lock.acquire():
+            return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
 if sys.platform == "win32":
     import msvcrt
 

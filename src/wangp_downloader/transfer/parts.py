@@ -17,7 +17,7 @@ from pathlib import Path
 
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.transfer.journal import Journal, disjoint
-from wangp_downloader.transfer.lock import FileLock
+from wangp_downloader.transfer.lock import FileLock, is_held
 from wangp_downloader.transfer.names import BAD_SUFFIX, JOURNAL_SUFFIX, LOCK_SUFFIX, PART_SUFFIX
 from wangp_downloader.transfer.storage import storage_errors
 
@@ -167,7 +167,7 @@ def _look_at(path: Path, kind: PartKind) -> LeftOver:
         done,
         header.size if header else None,
         age_s,
-        _is_locked(_beside(path, LOCK_SUFFIX)),
+        is_held(_beside(path, LOCK_SUFFIX)),
         header.url if header else None,
     )
 
@@ -178,19 +178,6 @@ def _beside(path: Path, suffix: str) -> Path:
     for ending in (PART_SUFFIX, JOURNAL_SUFFIX, JOURNAL_SUFFIX + _NEW_SUFFIX, LOCK_SUFFIX):
         stem = stem.removesuffix(ending)
     return path.with_name(stem + suffix)
-
-
-def _is_locked(path: Path) -> bool:
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    try:
-        if not lock.acquire():
-            return True
-    except OSError:
-        return False
-    lock.release()
-    return False
 
 
 def _allocated(path: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wangp_downloader.transfer.journal import Journal, disjoint
+from wangp_downloader.transfer.lock import is_held
 from wangp_downloader.transfer.names import PartNames
 
 
@@ -18,10 +19,12 @@ class Resumable:
     Attributes:
         bytes_done: Bytes that have arrived and are journalled.
         size: Bytes of the whole file.
+        in_use: True while a process fetches it.
     """
 
     bytes_done: int
     size: int
+    in_use: bool
 
 
 def resumable_parts(destinations: Iterable[Path]) -> dict[Path, Resumable]:
@@ -54,4 +57,4 @@ def _read(names: PartNames) -> Resumable | None:
     if journal.header is None:
         return None
     done = sum(extent.length for extent in disjoint(journal.extents, journal.header.size))
-    return Resumable(done, journal.header.size)
+    return Resumable(done, journal.header.size, is_held(names.lock))

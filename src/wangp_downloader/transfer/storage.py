@@ -6,7 +6,6 @@ The only module of the room that creates, renames or deletes at a destination. M
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from wangp_downloader import renames
 from wangp_downloader.errors import StorageError, TransferError
 from wangp_downloader.units import MIB, format_size
 
@@ -205,23 +205,8 @@ def _file_system(fd: int) -> str:
     return ""
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk where the system can do that."""
-    if os.name != "posix":
-        return
-    with contextlib.suppress(OSError):
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
 def publish(part: Path, destination: Path) -> None:
     """Give a verified, synced part file its final name, never replacing anything but a broken link.
-
-    A hard link made beside it fails where something stands, on all systems at once; where the file system
-    has no hard links, a look and a rename must do.
 
     Raises:
         TransferError: Something stands at ``destination``.
@@ -231,7 +216,7 @@ def publish(part: Path, destination: Path) -> None:
         if destination.is_symlink() and not destination.exists():
             part.replace(destination)  # a broken link holds nothing that could be lost
         else:
-            _move_without_replacing(part, destination)
+            renames.publish(str(part), str(destination))
     except FileExistsError:
         raise TransferError(
             f"something else appeared at {destination} while it was being fetched; it was not touched",
@@ -239,27 +224,4 @@ def publish(part: Path, destination: Path) -> None:
         ) from None
     except OSError as error:
         raise storage_error("put in place", destination, error) from error
-    sync_folder(destination.parent)
-
-
-_NO_HARD_LINKS = frozenset(
-    code
-    for name in ("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EMLINK", "EXDEV", "EACCES")
-    if (code := getattr(errno, name, None)) is not None
-)
-
-
-def _move_without_replacing(part: Path, destination: Path) -> None:
-    if os.name == "nt":
-        part.rename(destination)  # refuses an existing target there
-        return
-    try:
-        os.link(part, destination, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        if os.path.lexists(destination):
-            raise FileExistsError(errno.EEXIST, "exists") from error
-        part.replace(destination)
-        return
-    part.unlink()
+    renames.sync_folder(destination.parent)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from wangp_downloader import renames
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import CancelledError, IntegrityError, LinkError, StorageError
 from wangp_downloader.files import Digest, DigestKind, Evidence, Wanted
 from wangp_downloader.journal import Before, BeforeKind, Journal, JournalAction, JournalState
-from wangp_downloader.library import placing, renames
+from wangp_downloader.library import placing
 from wangp_downloader.library.hashes import HashIndex
 from wangp_downloader.library.hashing import stamp_of
 from wangp_downloader.library.link import LinkContext, LinkMode, PlacedLink, place_link

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import zlib
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wangp_downloader import renames
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import StorageError, TransferError
 from wangp_downloader.transfer.certs import find_trust
@@ -24,6 +26,7 @@ from wangp_downloader.transfer.journal import Header, Journal, disjoint
 from wangp_downloader.transfer.lock import FileLock
 from wangp_downloader.transfer.names import PartNames
 from wangp_downloader.transfer.parts import PartKind, list_parts, remove_part
+from wangp_downloader.transfer.resumable import Resumable, resumable_parts
 from wangp_downloader.transfer.shared_limit import SharedLimit
 from wangp_downloader.transfer.storage import PartFile, publish
 
@@ -147,8 +150,19 @@ def test_publishing_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monke
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
+    monkeypatch.setattr(renames, "_system_call", lambda: None)
     monkeypatch.setattr(os, "link", refuse)
     test_publishing_never_replaces(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is Linux's")
+def test_publishing_is_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process killed in between leaves either the part or the file, never both."""
+    monkeypatch.delattr(os, "link")
+    monkeypatch.delattr(Path, "unlink")
+    (tmp_path / "p").write_text("new")
+    publish(tmp_path / "p", tmp_path / "d")
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
 def test_part_that_was_replaced_is_noticed(tmp_path: Path) -> None:
@@ -268,3 +282,18 @@ def test_every_network_error_of_libcurl_has_a_row() -> None:
         assert code in TABLE
         assert "https://x" in curl_error(code, "detail", "https://x").message
     assert curl_error(9999, "", "https://x").retryable
+
+
+def test_part_that_another_process_fetches_is_not_left_over(tmp_path: Path) -> None:
+    names = PartNames.beside(tmp_path / "m.bin")
+    names.part.write_bytes(bytes(1000))
+    journal = Journal(names.journal)
+    journal.begin(HEADER)
+    journal.append([Extent(0, 10, 1)])
+    journal.close()
+    lock = FileLock(names.lock)
+    assert lock.acquire()
+    assert resumable_parts([names.destination])[names.destination].in_use
+    lock.release()
+    assert resumable_parts([names.destination])[names.destination] == Resumable(10, 1000, in_use=False)
+    assert not names.lock.exists()

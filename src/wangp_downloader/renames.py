@@ -12,6 +12,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 _AT_FDCWD = -100
 _NOREPLACE = 1
@@ -69,7 +70,7 @@ def displace(new: str, target: str, aside: str) -> str:
     return aside
 
 
-def sync_folder(folder: str) -> None:
+def sync_folder(folder: str | Path) -> None:
     """Make the names in a folder survive a power cut, where the system can."""
     if os.name != "posix":
         return
