@@ -13,11 +13,12 @@ from rich.cells import cell_len
 from tests.tui.fake_engine import FakeEngine, make_file
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.files import Action
+from wangp_downloader.names import crop_end, crop_middle, crop_name
 from wangp_downloader.places import Surroundings
 from wangp_downloader.planner import Request
 from wangp_downloader.settings.load import load_settings
 from wangp_downloader.tui import limits
-from wangp_downloader.tui.columns import GAP, bar, crop_end, crop_middle, crop_name, fit, graph, pad
+from wangp_downloader.tui.columns import GAP, bar, fit, graph, pad
 from wangp_downloader.tui.config_form import ConfigForm
 from wangp_downloader.tui.lane import Lane
 from wangp_downloader.tui.painting import FILE_COLUMNS, MODEL_COLUMNS, file_columns

@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING
 
 from wangp_downloader.errors import CancelledError, DownloaderError, OfflineError
 from wangp_downloader.files import Action, Outcome, Plan, PlannedFile
+from wangp_downloader.names import base_name, crop_name
 from wangp_downloader.paths import printable, without_address
 from wangp_downloader.tui import limits
 from wangp_downloader.tui.asked import OFFLINE_WORDS, Asked, queued_words, without_downloads
 from wangp_downloader.tui.backend import Backend
-from wangp_downloader.tui.columns import crop_name
 from wangp_downloader.tui.ending import looked_again, sentence, summary, too_little
 from wangp_downloader.tui.front import ERROR, HUB_SILENT, INFO, WARNING, Front
 from wangp_downloader.tui.messages import PlanArrived, RunEnded
 from wangp_downloader.tui.model import FileModel, view_of
 from wangp_downloader.tui.models import ModelsModel
-from wangp_downloader.tui.names import base_name
 from wangp_downloader.tui.rows import GOING_ON, Row, Status
 from wangp_downloader.tui.state import UiState
 from wangp_downloader.units import KIB, format_speed, plural

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wangp_downloader.files import Action, Outcome, Plan, RemoteState
+from wangp_downloader.names import shared_names
 from wangp_downloader.paths import printable
-from wangp_downloader.tui.names import shared_names
 from wangp_downloader.tui.rows import FINISHED, SETTLED, Row, Status
 
 if TYPE_CHECKING:

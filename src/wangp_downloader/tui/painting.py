@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wangp_downloader.files import Action, Outcome
+from wangp_downloader.names import base_name, crop_end, crop_middle, crop_name
 from wangp_downloader.paths import printable, without_address
-from wangp_downloader.tui.columns import Column, Part, bar, crop_end, crop_middle, crop_name
+from wangp_downloader.tui.columns import Column, Part, bar
 from wangp_downloader.tui.model import source_text
 from wangp_downloader.tui.models import ModelRow, Readiness
-from wangp_downloader.tui.names import base_name
 from wangp_downloader.tui.rows import Row, Status, short_reason
 from wangp_downloader.units import format_duration, format_size, format_speed
 

@@ -11,8 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from wangp_downloader.files import SHARED_MODEL, Action, Outcome, PlannedFile, RemoteState
+from wangp_downloader.names import shown_name
 from wangp_downloader.paths import printable
-from wangp_downloader.tui.names import shown_name
 
 if TYPE_CHECKING:
     from wangp_downloader.snapshot import Transfer

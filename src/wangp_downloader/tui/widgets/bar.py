@@ -12,7 +12,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from wangp_downloader.tui.columns import Part, crop_end
+from wangp_downloader.names import crop_end
+from wangp_downloader.tui.columns import Part
 
 TONES = frozenset(
     {

@@ -13,10 +13,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from wangp_downloader.files import Outcome
+from wangp_downloader.names import base_name, crop_end, crop_name, shared_names, shown_name
 from wangp_downloader.paths import without_address
 from wangp_downloader.snapshot import Phase, Snapshot, Totals, Transfer
-from wangp_downloader.tui.columns import Part, bar, crop_end, crop_name, graph, pad
-from wangp_downloader.tui.names import base_name, shared_names, shown_name
+from wangp_downloader.tui.columns import Part, bar, graph, pad
 from wangp_downloader.tui.painting import speed_words
 from wangp_downloader.tui.widgets.bar import Toned
 from wangp_downloader.tui.widgets.log_view import WrappedLog

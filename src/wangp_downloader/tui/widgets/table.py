@@ -21,7 +21,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from wangp_downloader.tui.columns import GAP, Column, Part, crop_end, fit, pad
+from wangp_downloader.names import crop_end
+from wangp_downloader.tui.columns import GAP, Column, Part, fit, pad
 from wangp_downloader.tui.widgets.bar import toned
 
 _CACHED_LINES = 600
