@@ -19,9 +19,12 @@ from textual.pilot import Pilot
 from tests.tui.fake_engine import FREE, FakeEngine
 from wangp_downloader.tui.app import DownloaderApp
 from wangp_downloader.tui.plan_cache import load_plan
+from wangp_downloader.tui.screens.confirm import ConfirmScreen
 from wangp_downloader.tui.screens.main import MainScreen
 from wangp_downloader.tui.wiring import Wiring
 
+HIGH, LOW = "t2v_2_2_high_quanto_int8.safetensors", "t2v_2_2_low_quanto_int8.safetensors"
+"""The files of the model that needs a pair."""
 _PATIENCE_S = 15.0
 
 
@@ -79,6 +82,12 @@ class Screen:
                 pytest.fail(f"never happened: {what or condition}; status line: {self.status}")
             await asyncio.sleep(0.005)
         await self.pilot.pause()
+
+    async def answer(self, key: str) -> None:
+        """Wait for the question, answer it, wait until it is gone."""
+        await self.until(lambda: isinstance(self.app.screen, ConfirmScreen), "a question")
+        await self.press(key)
+        await self.until(lambda: self.app.screen is self.main, "the answer")
 
     async def settle(self) -> None:
         """Wait until the engine has nothing to do and all of it is shown."""
