@@ -29,6 +29,8 @@ class Topic(StrEnum):
 
     HUB_SILENT = "hub silent"
     """Nobody answers at the Hub's address."""
+    STOPPED = "stopped"
+    """A file was told to stop."""
 
 
 @dataclass(frozen=True, slots=True)

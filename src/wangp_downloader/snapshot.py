@@ -29,6 +29,7 @@ from wangp_downloader.events import (
     MetadataProgress,
     Notice,
     ScanProgress,
+    Topic,
 )
 from wangp_downloader.files import Outcome
 
@@ -318,7 +319,8 @@ def _on_finished(draft: _Draft, event: FileFinished) -> None:
         verified=event.verified,
     )
     level = Level.ERROR if event.outcome is Outcome.FAILED else Level.INFO
-    draft.say(level, _ending(event), event.key)
+    topic = Topic.STOPPED if event.outcome is Outcome.SKIPPED else None
+    draft.log(Notice(level, _ending(event), event.key, topic))
 
 
 def _ending(event: FileFinished) -> str:

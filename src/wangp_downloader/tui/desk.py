@@ -23,7 +23,7 @@ from wangp_downloader.tui import limits
 from wangp_downloader.tui.asked import OFFLINE_WORDS, Asked, queued_words, without_downloads
 from wangp_downloader.tui.backend import Backend
 from wangp_downloader.tui.ending import looked_again, sentence, summary, too_little
-from wangp_downloader.tui.front import ERROR, HUB_SILENT, INFO, WARNING, Front
+from wangp_downloader.tui.front import ERROR, HUB_SILENT, INFO, STOPPED, WARNING, Front
 from wangp_downloader.tui.messages import PlanArrived, RunEnded
 from wangp_downloader.tui.model import FileModel, view_of
 from wangp_downloader.tui.models import ModelsModel
@@ -452,7 +452,7 @@ class Desk:
 
     def _log_notice(self, notice: Notice) -> None:
         row = self.files.by_key.get(notice.key) if notice.key is not None else None
-        if self.run is RunState.STOPPING and notice.level == INFO and "skipped: stopped" in notice.text:
+        if self.run is RunState.STOPPING and notice.topic == STOPPED:
             return  # one line a file would bury what failed; the end of the run has the count
         self._log_line(notice.level, notice.text)
         if notice.level == INFO:

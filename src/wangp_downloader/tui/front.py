@@ -8,8 +8,8 @@ from typing import Protocol
 
 from wangp_downloader.tui.rows import Row
 
-HUB_SILENT = "hub silent"
-"""The value of :class:`wangp_downloader.events.Topic`, as below."""
+HUB_SILENT, STOPPED = "hub silent", "stopped"
+"""Values of :class:`wangp_downloader.events.Topic`, as below."""
 INFO, WARNING, ERROR = "info", "warning", "error"
 """The values of :class:`wangp_downloader.events.Level`, which is imported after the first frame."""
 
