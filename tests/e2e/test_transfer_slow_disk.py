@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from tests.e2e.raw_server import serving
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import CancelledError
+from wangp_downloader.errors import CancelledError, StorageError
 from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
 from wangp_downloader.transfer.blocks import Block
@@ -124,3 +125,30 @@ def test_a_disk_that_hangs_does_not_delay_stopping(tmp_path: Path, disk: Disk) -
     assert took < 3
     assert disk.most_waiting <= 8 + TransferOptions().connections
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_nothing_is_published_before_its_last_block_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    really = PartFile.write
+
+    def write(part: PartFile, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+        if offset + sum(map(len, chunks)) == len(CONTENT):
+            time.sleep(0.5)  # long enough for the loop to come round
+            if refused:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        really(part, offset, chunks)
+
+    monkeypatch.setattr(PartFile, "write", write)
+    with serving(lambda conversation: conversation.part(CONTENT)) as server:
+        request = TransferRequest(
+            "x", f"{server.url}/x", tmp_path / "x", len(CONTENT), Digest(DigestKind.SHA256, SHA256)
+        )
+        [result] = TransferEngine().run([request], cancel=CancelToken())
+    if refused:
+        assert isinstance(result.error, StorageError)
+        assert not (tmp_path / "x").exists()
+    else:
+        assert result.verified
+        assert (tmp_path / "x").read_bytes() == CONTENT

@@ -37,7 +37,7 @@ class Follower:
         on_done: Called from the thread when it has ended by itself.
 
     Attributes:
-        hashed: Bytes hashed so far.
+        hashed: Bytes hashed so far; they are in the part file.
         failure: Why the thread gave up, or None.
         taken: Blocks that were put so far.
     """
@@ -202,25 +202,26 @@ class Follower:
         while self._blocks:
             block = self._blocks.popleft()
             # First: SHA-256 is slow enough to fetch the bytes from the other core's cache meanwhile, a copy is not.
-            if not self._stopped:
-                self._hash_block(block)
+            hashed = self._hash_block(block) if not self._stopped else self.hashed
             try:
                 self._part.write(block.start, [block.data])
             except OSError as error:
                 self.failure = storage_error("write", self._part.path, error)
                 raise
             self._written += 1
+            self.hashed = hashed
             if self._awaited is not None and self._written >= self._awaited:
                 with self._changed:
                     self._awaited = None
                     self._changed.notify_all()
 
-    def _hash_block(self, block: Block) -> None:
-        """Hash a block that is next in file order; others are read back when it is their turn."""
+    def _hash_block(self, block: Block) -> int:
+        """Hash a block that is next in file order; return how far that is. Others are read back when it is their turn."""
         known = self.hashed - block.start
-        if 0 <= known < len(block.data) and not self._lost:
-            self._hasher.update(block.data[known:])
-            self.hashed += len(block.data) - known
+        if self._lost or not 0 <= known < len(block.data):
+            return self.hashed
+        self._hasher.update(block.data[known:])
+        return block.start + len(block.data)
 
     def _read_back(self, file: FileIO, frontier: int) -> None:
         next_claim = self._claimed[-1].start if self._claimed else self._size
