@@ -222,7 +222,7 @@ def test_a_file_without_hash_that_changes_meanwhile(world: World) -> None:
     request = replace(
         world.request(), url=url, digest=None, size=None, destination=world.folder / "plain.bin"
     )
-    world.hub.shape(total_bytes_per_s=60e6)
+    world.hub.shape(total_bytes_per_s=25e6)
     changed = threading.Event()
 
     def change(event: Event) -> None:

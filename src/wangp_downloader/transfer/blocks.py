@@ -99,11 +99,6 @@ class Checksums:
         """Return what ``take`` would, without forgetting it."""
         return list(self._fresh.values())
 
-    def restore(self, extents: list[Extent]) -> None:
-        """Take extents back that were taken but could not be journalled, unless they have grown meanwhile."""
-        for extent in extents:
-            self._fresh.setdefault(extent.start, extent)
-
     def forget(self, extents: list[Extent]) -> None:
         """Leave out some extents."""
         gone = set(extents)

@@ -83,6 +83,7 @@ class Books:
         self._workers = workers
         self._lost: list[Extent] = []
         self._length_told = True
+        self._unsynced = False
         self._follower = self._new_follower(opened.claimed)
         self._checkpoint_at = self._sync_took_s = 0.0
         self._checkpointed = 0
@@ -166,7 +167,8 @@ class Books:
         extents = self.intake.checksums.take()
 
         def failed(error: DownloaderError) -> None:
-            self.intake.checksums.restore(extents)
+            # Not claimed at the end either: a system tells only once that it could not write back.
+            self._unsynced = True
             self.on_failure(error)
 
         self._run(self._checkpoint_job(extents), _ignore_none, failed)
@@ -215,8 +217,15 @@ class Books:
 
         self._run(job, done)
 
-    def check(self, then: Callable[[work.InPlace | work.Mismatch | None], None]) -> None:
-        """Compare a complete file with its digest and put it in place; ``None``: bytes were lost, go on."""
+    def check(
+        self, then: Callable[[work.InPlace | work.Mismatch | None], None], cancelled: work.Cancelled
+    ) -> None:
+        """Compare a complete file with its digest and put it in place; ``None``: bytes were lost, go on.
+
+        Args:
+            then: Given the result.
+            cancelled: Returns True once nothing is to be put in place any more; from any thread.
+        """
         size, follower = self.size or 0, self._follower or self._new_follower([])
         self._follower = follower
         journal, fresh = self._journal, self.intake.checksums.extents()
@@ -233,7 +242,8 @@ class Books:
                 return None
             latest = {extent.start: extent for extent in (*journal.extents, *fresh)}
             extents = list(latest.values())
-            found = work.finish(self._request, self._part, extents, size, follower.hexdigest())
+            actual = follower.hexdigest()
+            found = work.finish(self._request, self._part, extents, size, actual, cancelled)
             if isinstance(found, work.InPlace) and not found.verified:
                 return replace(found, reason=unverified)
             return found
@@ -252,7 +262,7 @@ class Books:
     def close(self, *, remove: bool, then: Callable[[], None]) -> None:
         """Make what has arrived resumable and close everything; ``remove`` deletes the journal."""
         follower, self._follower = self._follower, None
-        extents = self.intake.checksums.take()
+        extents = [] if self._unsynced else self.intake.checksums.take()
         header = self._header() if self.size is not None else None
 
         def job() -> None:

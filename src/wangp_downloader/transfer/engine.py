@@ -22,7 +22,8 @@ def _ignore_result(result: TransferResult) -> None:
 class TransferEngine:
     """Fetches files: many connections, verified, resumable, within a limit.
 
-    One run at a time; all methods but ``run`` may be called from any thread and return at once.
+    One run at a time; all methods but ``run`` may be called from any thread and return at once. What is asked for
+    before a run counts for it, what was asked for during one is forgotten at its end.
 
     Args:
         options: How to work.
@@ -30,7 +31,8 @@ class TransferEngine:
 
     def __init__(self, options: TransferOptions | None = None) -> None:
         self.options = options or TransferOptions()
-        self._limit = self.options.limit_bytes_per_s
+        self._limit: float | None = None
+        self.set_limit(self.options.limit_bytes_per_s)
         self._commands: deque[Callable[[Queue], None]] = deque()
 
     def run(
@@ -59,9 +61,11 @@ class TransferEngine:
         """
         from wangp_downloader.transfer.loop import TransferLoop  # noqa: PLC0415 - loads libcurl
 
-        self._commands.clear()
         loop = TransferLoop(requests, self.options, lambda: self._limit, self._commands, emit)
-        return loop.run(cancel, done)
+        try:
+            return loop.run(cancel, done)
+        finally:
+            self._commands.clear()
 
     @property
     def limit(self) -> float | None:

@@ -428,7 +428,7 @@ class FileTransfer:
         if self.state is State.ACTIVE and books.ledger.complete:
             books.follow()
             if not books.busy and not books.hashing:
-                books.check(self._checked)
+                books.check(self._checked, lambda: self._error is not None)
 
     def _start_over(self) -> None:
         """Forget what has arrived and begin from zero."""

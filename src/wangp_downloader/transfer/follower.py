@@ -216,7 +216,7 @@ class Follower:
                     self._changed.notify_all()
 
     def _hash_block(self, block: Block) -> int:
-        """Hash a block that is next in file order; return how far that is. Others are read back when it is their turn."""
+        """Hash a block that is next in file order; return how far that is. Others are read back in their turn."""
         known = self.hashed - block.start
         if self._lost or not 0 <= known < len(block.data):
             return self.hashed

@@ -81,26 +81,30 @@ def parse_status_line(line: bytes) -> int | None:
 def wait_asked(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Return how many seconds the server asks us to wait, or None.
 
-    ``Retry-After`` is seconds or a date (RFC 9110, section 10.2.3); ``RateLimit: "name";r=0;t=87`` names
-    the seconds until the window ends (draft-ietf-httpapi-ratelimit-headers) and is what the Hub sends.
+    ``Retry-After`` is seconds or a date (RFC 9110, section 10.2.3), counted from the answer's own ``Date``,
+    since clocks differ; ``RateLimit: "name";r=0;t=87`` names the seconds until the window ends (draft-ietf-httpapi-ratelimit-headers) and is what the Hub sends.
     """
-    answers = [_retry_after(headers.get("retry-after"), now), _rate_limit(headers.get("ratelimit"))]
+    sent_at = _date(headers.get("date")) or now or datetime.now(UTC)
+    answers = [_retry_after(headers.get("retry-after"), sent_at), _rate_limit(headers.get("ratelimit"))]
     return max((answer for answer in answers if answer is not None), default=None)
 
 
-def _retry_after(value: str | None, now: datetime | None) -> float | None:
+def _retry_after(value: str | None, now: datetime) -> float | None:
     if not value:
         return None
     seconds = parse_length(value)
     if seconds is not None:
         return float(seconds)
+    when = _date(value)
+    return None if when is None else max(0.0, (when - now).total_seconds())
+
+
+def _date(value: str | None) -> datetime | None:
     try:
-        when = parsedate_to_datetime(value)
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+        when = parsedate_to_datetime(value or "")
     except (ValueError, OverflowError):
         return None
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
 
 def _rate_limit(value: str | None) -> float | None:

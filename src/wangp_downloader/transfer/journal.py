@@ -63,6 +63,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
             return "the file has another hash now"
         if digest is None and self.url != redact_url(request.url):
             return f"the part came from {self.url}"
+        if digest is None and self.etag is None:
+            return "nobody can say whether it is still the same content"
         return None
 
 

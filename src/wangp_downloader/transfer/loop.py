@@ -6,11 +6,13 @@ Owns connections, the clock and the order of things within a turn of the loop. W
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pycurl
@@ -37,6 +39,7 @@ from wangp_downloader.units import KIB
 _TURN_S = 0.025
 _TICK_S = 0.05
 _CANCEL_S = 0.6
+_CLOSE_S = 0.2
 _LATE_S = 5.0
 _SLEPT_S = 10.0
 _LINGER_S = 1.0
@@ -103,6 +106,7 @@ class TransferLoop:
         self._ticked = now
         self._counted = 0
         self._share_each: float | None = None
+        self._begun_under: float | None = None
         self._fresh_wanted = 0
         context = Context(options, self._bucket, BufferPool(), self._workers, self, self._clock)
         self._queue = Queue(
@@ -156,7 +160,7 @@ class TransferLoop:
         self._workers.deliver()
         self._sweep()
         allowed = self._allowed()
-        self._queue.admit(now, allowed)
+        self._queue.admit(now, allowed, lambda file: self._held(file, now))
         self._assign(now, allowed)
         self._release_paused()
         ended = self._perform()
@@ -166,14 +170,16 @@ class TransferLoop:
             self._tick(now)
         return ended
 
-    def _sweep(self) -> None:
-        for file in self._queue.sweep():
+    def _sweep(self, *, waiting: bool = False) -> None:
+        """Hand out the results that are there; with ``waiting`` also of files that were stopped before their turn."""
+        ended = self._queue.sweep()
+        for file in ended + self._queue.sweep_waiting() if waiting else ended:
             self._done(self._result(file))
 
     def _obey(self, now: float) -> None:
         while self._commands:
             self._commands.popleft()(self._queue)
-            self._queue.sweep_waiting()
+            self._sweep(waiting=True)
         limit = self._shared.share(self._limit(), now)
         if limit != self._bucket.rate:
             self._bucket.set_rate(limit)
@@ -209,12 +215,16 @@ class TransferLoop:
         return fetch
 
     def _may_ask(self, file: FileTransfer, now: float) -> bool:
-        if file.state is not State.ACTIVE or not file.has_room:
-            return False
+        return file.state is State.ACTIVE and file.has_room and not self._held(file, now)
+
+    def _held(self, file: FileTransfer, now: float) -> bool:
+        """Return whether the server that a file would be asked of wants to be left alone."""
         if not self._holds:
-            return True
-        until = self._holds.get(Origin.of(file.source.url), 0.0)
-        return now >= until
+            return False
+        try:
+            return now < self._holds.get(Origin.of(file.source.url), 0.0)
+        except TransferError:
+            return False  # its address makes no sense: it fails by itself
 
     def _start(self, running: _Running) -> None:
         try:
@@ -351,9 +361,10 @@ class TransferLoop:
     def _resize_buffers(self, limit: float | None) -> None:
         """Tell connections what a limit leaves for each; those begun under a very other one begin anew."""
         wanted = None if limit is None else limit / max(1, self._allowed())
-        before, self._share_each = self._share_each, wanted
+        before, self._share_each = self._begun_under, wanted
         if before is not None and wanted is not None and 0.5 <= wanted / before <= 2.0:
             return
+        self._begun_under = wanted
         for running in list(self._running.values()):
             if running.fetch.verdict is not None:
                 running.file.restart(running.fetch)
@@ -386,7 +397,7 @@ class TransferLoop:
     def _stop_all(self) -> None:
         for file in self._queue.all:
             file.cancel()
-        self._queue.sweep_waiting()
+        self._sweep(waiting=True)
         until = self._clock() + _CANCEL_S
         while not self._queue.finished and self._clock() < until:
             self._workers.deliver()
@@ -401,12 +412,11 @@ class TransferLoop:
             file.cancel()
         for fetch in list(self._running):
             self.stop(fetch)
-        for connection in self._idle:
-            connection.close()
-        self._multi.close()
-        self._share.close()
-        self._sweep()
-        self._queue.sweep_waiting()
+        self._sweep(waiting=True)
+        # libcurl waits there for a name server that it has asked.
+        closing = threading.Thread(target=self._close_libcurl, name="transfer-close", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
         if self._queue.finished:
             self._workers.close()
         else:
@@ -414,17 +424,27 @@ class TransferLoop:
             for file in self._queue.open:
                 file.report.mute()
             # Not a daemon: the process waits for it a little, but not for a disk that hangs.
-            threading.Thread(target=self._settle_late, name="transfer-late").start()
+            late = partial(self._settle, self._clock() + _LATE_S)
+            threading.Thread(target=late, name="transfer-late").start()
 
-    def _settle_late(self) -> None:
-        until = self._clock() + _LATE_S
+    def _close_libcurl(self) -> None:
+        for connection in self._idle:
+            connection.close()
+        self._multi.close()
+        self._share.close()
+
+    def _settle(self, until: float = math.inf) -> None:
+        """Let go of parts and locks as the disk allows; what is not done in time goes on in a daemon thread."""
         while not self._queue.finished and self._clock() < until:
             self._workers.wait(_TURN_S)
             self._workers.deliver()
             for file in self._queue.open:
                 file.tick(self._clock())
             self._queue.sweep()
-        self._workers.close()
+        if self._queue.finished:
+            self._workers.close()
+        else:
+            threading.Thread(target=self._settle, name="transfer-late", daemon=True).start()
 
     @staticmethod
     def _result(file: FileTransfer) -> TransferResult:

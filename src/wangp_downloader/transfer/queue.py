@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 from wangp_downloader.transfer.fetch import State
 from wangp_downloader.transfer.filetransfer import FileTransfer
 
 _LOOK_AHEAD = 200
-_STARTED = frozenset({State.OPENING, State.ACTIVE, State.LOCKED})
+_STARTED = frozenset({State.OPENING, State.ACTIVE})
 
 
 class Queue:
@@ -28,16 +29,11 @@ class Queue:
         self.open: list[FileTransfer] = []
         self._files_at_once = files_at_once
         self._waiting = sorted(self.all, key=lambda file: -file.request.priority)
-        self._by_key = {file.request.key: file for file in self.all}
 
     @property
     def finished(self) -> bool:
         """True if nothing waits and nothing is open."""
         return not self.open and not self._waiting
-
-    def get(self, key: str) -> FileTransfer | None:
-        """Return the file with a key."""
-        return self._by_key.get(key)
 
     def prioritize(self, key: str) -> None:
         """Let a file be the next one that begins, and the first to get connections."""
@@ -51,22 +47,32 @@ class Queue:
             self.open = [file for file in self.open if file.state is not State.DONE]
         return ended
 
-    def sweep_waiting(self) -> None:
-        """Take the files that were cancelled before their turn out of the list."""
-        self._waiting = [file for file in self._waiting if file.state is not State.DONE]
+    def sweep_waiting(self) -> list[FileTransfer]:
+        """Take the files that were cancelled before their turn out of the list; return them."""
+        ended = [file for file in self._waiting if file.state is State.DONE]
+        if ended:
+            self._waiting = [file for file in self._waiting if file.state is not State.DONE]
+        return ended
 
-    def admit(self, now: float, connections: int) -> None:
-        """Begin as many files as make sense: few large ones, small ones enough to keep connections busy."""
+    def admit(self, now: float, connections: int, held: Callable[[FileTransfer], bool]) -> None:
+        """Begin as many files as make sense: few large ones, small ones enough to keep connections busy.
+
+        Args:
+            now: Monotonic seconds.
+            connections: Those that may be open now.
+            held: True for files whose server wants nothing to be asked now.
+        """
         if not self._waiting:
             return
-        busy = [file for file in self.open if self._counts(file, now)]
+        busy = [file for file in self.open if self._counts(file, now) and not held(file)]
         large = sum(not file.small for file in busy)
         small = len(busy) - large
         at_once = min(self._files_at_once, connections)
-        for file in self._waiting[:_LOOK_AHEAD]:
+        ready = (file for file in self._waiting if not file.paused)
+        for file in list(islice(ready, _LOOK_AHEAD)):
             if large >= at_once and small >= 2 * connections:
                 return
-            if file.paused or (small >= 2 * connections if file.small else large >= at_once):
+            if held(file) or (small >= 2 * connections if file.small else large >= at_once):
                 continue
             self._waiting.remove(file)
             self.open.append(file)
@@ -78,7 +84,7 @@ class Queue:
 
     @staticmethod
     def _counts(file: FileTransfer, now: float) -> bool:
-        """Return whether a file takes a place: not if it rests, waits, is held up by its disk, or has all its bytes."""
+        """Return whether a file takes a place: not if it rests, waits for others or its disk, or has all its bytes."""
         if file.paused or file.state not in _STARTED or file.not_before - now > 1.0 or file.held_up:
             return False
         return not (file.books is not None and file.books.ledger.complete)

@@ -221,7 +221,12 @@ def unchanged_extents(path: Path, extents: list[Extent]) -> list[Extent]:
 
 
 def finish(
-    request: TransferRequest, part: PartFile, extents: list[Extent], size: int, actual: str
+    request: TransferRequest,
+    part: PartFile,
+    extents: list[Extent],
+    size: int,
+    actual: str,
+    cancelled: Cancelled = lambda: False,
 ) -> InPlace | Mismatch:
     """Check a complete part and put it in place.
 
@@ -231,8 +236,10 @@ def finish(
         extents: What was received, to find out what changed if the digest does not agree.
         size: Bytes of the whole file.
         actual: What the follower computed.
+        cancelled: Returns True once nothing is to be put in place any more.
 
     Raises:
+        CancelledError: ``cancelled`` returned True before it was in place.
         IntegrityError: A file without a digest contradicts itself; it is kept aside.
         TransferError: Something appeared at the destination meanwhile.
         StorageError: The disk refuses.
@@ -259,6 +266,8 @@ def finish(
     part.sync_data()
     if os.name == "nt":
         part.close()  # an open file can not be renamed there
+    if cancelled():
+        raise CancelledError
     publish(part.path, request.destination)
     part.close()
     problem = write_metadata(request)

@@ -26,6 +26,7 @@ from wangp_downloader.transfer.journal import Header, Journal, disjoint
 from wangp_downloader.transfer.lock import FileLock
 from wangp_downloader.transfer.names import PartNames
 from wangp_downloader.transfer.parts import PartKind, list_parts, remove_part
+from wangp_downloader.transfer.request import TransferRequest
 from wangp_downloader.transfer.resumable import Resumable, resumable_parts
 from wangp_downloader.transfer.shared_limit import SharedLimit
 from wangp_downloader.transfer.storage import PartFile, publish
@@ -297,3 +298,9 @@ def test_part_that_another_process_fetches_is_not_left_over(tmp_path: Path) -> N
     lock.release()
     assert resumable_parts([names.destination])[names.destination] == Resumable(10, 1000, in_use=False)
     assert not names.lock.exists()
+
+
+def test_a_part_that_nothing_vouches_for_is_not_gone_on_with(tmp_path: Path) -> None:
+    request = TransferRequest("x", "https://x/f", tmp_path / "f", 1000, None)
+    assert Header(url="https://x/f", digest=None, size=1000, etag=None).change_since(request) is not None
+    assert Header(url="https://x/f", digest=None, size=1000, etag='"1"').change_since(request) is None

@@ -48,7 +48,7 @@ def test_nothing_a_server_says_raises(text: str) -> None:
     parse_content_range(text)
     parse_length(text)
     parse_status_line(text.encode())
-    wait = wait_asked({"retry-after": text, "ratelimit": text}, NOW)
+    wait = wait_asked({"retry-after": text, "ratelimit": text, "date": text}, NOW)
     assert wait is None or wait >= 0
     with contextlib.suppress(TransferError):
         assert next_url("https://hub.example/a/b", text).startswith("https://")
@@ -70,6 +70,14 @@ def test_nothing_a_server_says_raises(text: str) -> None:
 )
 def test_the_wait_that_is_asked(headers: dict[str, str], seconds: float | None) -> None:
     assert wait_asked(headers, NOW) == seconds
+
+
+def test_a_wait_until_a_date_is_counted_by_the_servers_clock() -> None:
+    headers = {"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    assert wait_asked(headers, NOW) == 30.0
+    assert wait_asked({**headers, "date": "yesterday"}, NOW) == wait_asked(
+        {"retry-after": headers["retry-after"]}, NOW
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,174 @@
+"""Whose turn it is: files that can not move leave their place, what is asked before a run counts, every end is told."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.raw_server import Conversation, serving
+from wangp_downloader.cancel import CancelToken
+from wangp_downloader.errors import CancelledError
+from wangp_downloader.events import Event, FileFinished, FileLocked, FileProgress, Notice
+from wangp_downloader.files import Digest, DigestKind
+from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
+from wangp_downloader.transfer.lock import FileLock
+from wangp_downloader.transfer.names import PartNames
+from wangp_downloader.transfer.storage import PartFile
+
+LARGE = os.urandom(9 * 1024 * 1024)
+SMALL = os.urandom(1000)
+
+
+def _request(url: str, path: Path, content: bytes) -> TransferRequest:
+    digest = Digest(DigestKind.SHA256, hashlib.sha256(content).hexdigest())
+    return TransferRequest(path.name, url, path, len(content), digest)
+
+
+def test_files_of_another_instance_leave_their_places_to_others(tmp_path: Path) -> None:
+    cancel, told = CancelToken(), []
+    locks = [FileLock(PartNames.beside(tmp_path / f"theirs{n}").lock) for n in range(4)]
+    assert all(lock.acquire() for lock in locks)
+
+    def done(result: TransferResult) -> None:
+        told.append(result.key)
+        if len(told) == 2:
+            cancel.cancel()
+
+    with serving(lambda conversation: conversation.part(LARGE)) as server:
+        names = [*(f"theirs{n}" for n in range(4)), "ours0", "ours1"]
+        requests = [_request(f"{server.url}/x", tmp_path / name, LARGE) for name in names]
+        threading.Timer(20, cancel.cancel).start()
+        TransferEngine(TransferOptions(files_at_once=4)).run(requests, cancel=cancel, done=done)
+    for lock in locks:
+        lock.release()
+    assert sorted(told[:2]) == ["ours0", "ours1"]
+
+
+def test_a_server_that_asks_to_wait_holds_up_nobody_elses_files(tmp_path: Path) -> None:
+    cancel = CancelToken()
+
+    def busy(conversation: Conversation) -> None:
+        conversation.send(b"HTTP/1.1 429 Slow down\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n")
+
+    def done(result: TransferResult) -> None:
+        if result.key == "fine":
+            cancel.cancel()
+
+    with serving(busy) as sick, serving(lambda conversation: conversation.part(LARGE)) as well:
+        requests = [_request(f"{sick.url}/x", tmp_path / f"held{n}", LARGE) for n in range(5)]
+        requests.append(_request(f"{well.url}/x", tmp_path / "fine", LARGE))
+        threading.Timer(20, cancel.cancel).start()
+        results = TransferEngine(TransferOptions(files_at_once=2)).run(requests, cancel=cancel, done=done)
+        assert len(sick.requests) <= 3
+    assert results[-1].verified
+    assert not (tmp_path / ".held4.part").exists()
+
+
+def test_what_is_resumed_begins_however_many_rest_before_it(tmp_path: Path) -> None:
+    cancel, ended = CancelToken(), []
+    engine = TransferEngine()
+
+    def done(result: TransferResult) -> None:
+        ended.append(result.key)
+        cancel.cancel()
+
+    with serving(lambda conversation: conversation.part(SMALL)) as server:
+        requests = [_request(f"{server.url}/x", tmp_path / f"f{n}", SMALL) for n in range(300)]
+        engine.pause()
+        engine.resume("f250")
+        threading.Timer(20, cancel.cancel).start()
+        engine.run(requests, cancel=cancel, done=done)
+    assert ended[0] == "f250"
+
+
+def test_what_is_asked_before_a_run_counts_for_that_run_only(tmp_path: Path) -> None:
+    engine = TransferEngine()
+    with serving(lambda conversation: conversation.part(SMALL)) as server:
+        requests = [_request(f"{server.url}/x", tmp_path / name, SMALL) for name in ("a", "b")]
+        engine.cancel("a")
+        first, second = engine.run(requests, cancel=CancelToken())
+        assert isinstance(first.error, CancelledError)
+        assert second.verified
+        assert engine.run(requests[:1], cancel=CancelToken())[0].verified
+
+
+def test_the_end_of_every_file_is_told_once_also_of_those_that_never_began(tmp_path: Path) -> None:
+    cancel = CancelToken()
+    told: list[str] = []
+    events: list[Event] = []
+
+    def watch(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, FileProgress):
+            cancel.cancel()
+
+    with serving(lambda conversation: conversation.part(LARGE)) as server:
+        requests = [_request(f"{server.url}/x", tmp_path / f"f{n}", LARGE) for n in range(20)]
+        options = TransferOptions(files_at_once=2, limit_bytes_per_s=2e6)
+        TransferEngine(options).run(requests, cancel=cancel, emit=watch, done=lambda r: told.append(r.key))
+    ended = [event.key for event in events if isinstance(event, FileFinished)]
+    assert sorted(told) == sorted(ended) == sorted(request.key for request in requests)
+
+
+def test_nothing_is_put_in_place_after_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel, syncing, go_on = CancelToken(), threading.Event(), threading.Event()
+    really = PartFile.sync_data
+
+    def sync(part: PartFile) -> None:
+        if syncing.is_set():
+            return
+        if (tmp_path / ".x.part").stat().st_size == len(LARGE):
+            syncing.set()
+            go_on.wait(10)
+        really(part)
+
+    monkeypatch.setattr(PartFile, "sync_data", sync)
+    with serving(lambda conversation: conversation.part(LARGE)) as server:
+        options = TransferOptions(checkpoint_s=1000)
+        threading.Thread(target=lambda: (syncing.wait(10), cancel.cancel()), daemon=True).start()
+        [result] = TransferEngine(options).run(
+            [_request(f"{server.url}/x", tmp_path / "x", LARGE)], cancel=cancel
+        )
+    assert isinstance(result.error, CancelledError)
+    go_on.set()
+    for _ in range(100):
+        if not (tmp_path / ".x.part.lock").exists():
+            break
+        time.sleep(0.05)
+    assert not (tmp_path / "x").exists()
+
+
+def test_locks_are_let_go_when_a_disk_that_hung_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wangp_downloader.transfer.loop._LATE_S", 0.3)
+    cancel, hangs, back = CancelToken(), threading.Event(), threading.Event()
+    really = PartFile.write
+
+    def write(part: PartFile, offset: int, chunks: list[memoryview]) -> None:
+        hangs.set()
+        back.wait(20)
+        really(part, offset, chunks)
+
+    monkeypatch.setattr(PartFile, "write", write)
+    engine, events = TransferEngine(), []
+    with serving(lambda conversation: conversation.part(LARGE)) as server:
+        request = _request(f"{server.url}/x", tmp_path / "x", LARGE)
+        threading.Thread(target=lambda: (hangs.wait(10), cancel.cancel()), daemon=True).start()
+        engine.run([request], cancel=cancel)
+        time.sleep(0.6)  # more than it is waited for
+        back.set()
+        for _ in range(100):
+            if not (tmp_path / ".x.part.lock").exists():
+                break
+            time.sleep(0.05)
+        [result] = engine.run([request], cancel=CancelToken(), emit=events.append)
+    assert result.verified
+    assert not [event for event in events if isinstance(event, FileLocked | Notice)]
