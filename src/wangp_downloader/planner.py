@@ -87,6 +87,7 @@ class Facts:
         states: What stands at each place (key as in ``Row.places``); a missing key means nothing is there.
         copies: Copies on this machine by content, best first.
         partial: Bytes already here in a part file, by target.
+        held: Bytes that part files occupy, reserved space included, by target.
         unlisted: Why a whole folder could not be listed, by target.
     """
 
@@ -94,6 +95,7 @@ class Facts:
     states: Mapping[str, TargetState] = field(default_factory=dict)
     copies: Mapping[Digest, tuple[LocalCopy, ...]] = field(default_factory=dict)
     partial: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
     unlisted: Mapping[str, str] = field(default_factory=dict)
 
 

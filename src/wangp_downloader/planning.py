@@ -34,7 +34,7 @@ from wangp_downloader.library.library import Library
 from wangp_downloader.planner import Facts, Row, destination
 from wangp_downloader.remote.client import RemoteClient
 from wangp_downloader.settings import Settings
-from wangp_downloader.transfer.resumable import resumable_parts
+from wangp_downloader.transfer.resumable import Resumable, resumable_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,11 @@ class FactFinder:
         absent = [row for row in rows if not _stands(row, states)]
         looked_for = [item for row in absent if (item := wanted[row.target]) is not None]
         copies = self._copies(looked_for)
-        return Facts(answers, states, copies, self._partials(absent, answers))
+        paths, parts = parts_beside(self._sources, absent, answers)
+        resumed = {target: parts[path] for target, path in paths.items() if path in parts}
+        done = {target: part.bytes_done for target, part in resumed.items()}
+        held = {target: part.bytes_held for target, part in resumed.items()}
+        return Facts(answers, states, copies, done, held)
 
     def answers(self, files: Collection[RemoteFile]) -> Mapping[RemoteFile, RemoteAnswer]:
         """Return the metadata of remote files."""
@@ -184,20 +188,12 @@ class FactFinder:
             wanted, hashing=self._options.hashing, cancel=self._cancel, emit=self._emit
         )
 
-    def _partials(self, rows: Iterable[Row], answers: Mapping[RemoteFile, RemoteAnswer]) -> dict[str, int]:
-        paths = {}
-        for row in rows:
-            answer = answers.get(row.remote) if row.remote else None
-            paths[row.target] = self._sources.destination(row.target, answer.digest if answer else None)
-        found = resumable_parts(paths.values())
-        return {target: found[path].bytes_done for target, path in paths.items() if path in found}
-
-    def disk_needs(self, files: Iterable[PlannedFile], partial: Mapping[str, int]) -> tuple[DiskNeed, ...]:
+    def disk_needs(self, files: Iterable[PlannedFile], held: Mapping[str, int]) -> tuple[DiskNeed, ...]:
         """Return the space that the selected files need, by file system.
 
         Args:
             files: The plan's rows.
-            partial: Bytes already here in part files, by target.
+            held: Bytes that part files occupy already, by target.
         """
         needed: dict[str, int] = {}
         seen: set[Digest] = set()
@@ -215,8 +211,22 @@ class FactFinder:
                 folder = str(self._sources.destination(file.target, file.digest).parent)
             else:
                 folder = os.path.normpath(self._sources.root / file.target.rpartition("/")[0])
-            needed[folder] = needed.get(folder, 0) + max(0, file.size - partial.get(file.target, 0))
+            needed[folder] = needed.get(folder, 0) + max(0, file.size - held.get(file.target, 0))
         return disk_needs(needed)
+
+
+def parts_beside(
+    sources: Sources, rows: Iterable[Row | Requirement], answers: Mapping[RemoteFile, RemoteAnswer]
+) -> tuple[dict[str, Path], dict[Path, Resumable]]:
+    """Return where each target is downloaded to, and the parts that wait there."""
+    paths: dict[str, Path] = {}
+    wanted: dict[Path, Digest | None] = {}
+    for row in rows:
+        answer = answers.get(row.remote) if row.remote else None
+        digest = answer.digest if answer else None
+        paths[row.target] = path = sources.destination(row.target, digest)
+        wanted.setdefault(path, digest)
+    return paths, resumable_parts(wanted)
 
 
 def wanted_of(row: Row, answers: Mapping[RemoteFile, RemoteAnswer]) -> Wanted | None:

@@ -28,6 +28,7 @@ from wangp_downloader.planning import (
     ScanResult,
     Sources,
     UsableFile,
+    parts_beside,
     stale_warning,
     wanted_of,
 )
@@ -267,7 +268,7 @@ class Session:
         files = decide(rows, facts)
         optional_warnings = optional.warnings if optional else ()
         warnings = (*catalog.warnings, *optional_warnings, *stale_warning(facts.answers))
-        return Plan(files, finder.disk_needs(files, facts.partial), warnings)
+        return Plan(files, finder.disk_needs(files, facts.held), warnings)
 
     def forget_hashes(self, plan: Plan) -> None:
         """Forget what was computed for the files of a plan, so that they are read again."""
@@ -450,18 +451,16 @@ class Session:
 
     def unfinished(self) -> list[Unfinished]:
         """Return the downloads of the catalog's files that nobody goes on with. Asks no server."""
-        from wangp_downloader.transfer.resumable import resumable_parts
-
         sources = self._sources()
         requirements = self.catalog(ask=False).requirements
         answers = sources.memory.cached([row.remote for row in requirements if row.remote])
-        paths: dict[Path, str] = {}
-        for row in requirements:
-            answer = answers.get(row.remote) if row.remote else None
-            paths.setdefault(sources.destination(row.target, answer.digest if answer else None), row.target)
-        found = resumable_parts(paths)
-        waiting = {path: part for path, part in found.items() if not part.in_use}
-        return [Unfinished(paths[path], part.bytes_done, part.size) for path, part in waiting.items()]
+        paths, parts = parts_beside(sources, requirements, answers)
+        targets = {path: target for target, path in paths.items()}
+        return [
+            Unfinished(targets[path], part.bytes_done, part.size)
+            for path, part in parts.items()
+            if part.size is not None and not part.in_use
+        ]
 
     def parts(self, *, cancel: CancelToken) -> list[LeftOver]:
         """Return everything that unfinished downloads left behind, this program's and others', oldest first."""

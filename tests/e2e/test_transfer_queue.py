@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from tests.e2e.raw_server import Conversation, serving
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import CancelledError
+from wangp_downloader.errors import CancelledError, StorageError
 from wangp_downloader.events import Event, FileFinished, FileLocked, FileProgress, Notice
 from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
@@ -27,6 +28,14 @@ SMALL = os.urandom(1000)
 def _request(url: str, path: Path, content: bytes) -> TransferRequest:
     digest = Digest(DigestKind.SHA256, hashlib.sha256(content).hexdigest())
     return TransferRequest(path.name, url, path, len(content), digest)
+
+
+def _cancel_at(moment: threading.Event, cancel: CancelToken) -> None:
+    def wait() -> None:
+        moment.wait(10)
+        cancel.cancel()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def test_files_of_another_instance_leave_their_places_to_others(tmp_path: Path) -> None:
@@ -132,7 +141,7 @@ def test_nothing_is_put_in_place_after_it_was_stopped(
     monkeypatch.setattr(PartFile, "sync_data", sync)
     with serving(lambda conversation: conversation.part(LARGE)) as server:
         options = TransferOptions(checkpoint_s=1000)
-        threading.Thread(target=lambda: (syncing.wait(10), cancel.cancel()), daemon=True).start()
+        _cancel_at(syncing, cancel)
         [result] = TransferEngine(options).run(
             [_request(f"{server.url}/x", tmp_path / "x", LARGE)], cancel=cancel
         )
@@ -158,10 +167,11 @@ def test_locks_are_let_go_when_a_disk_that_hung_comes_back(
         really(part, offset, chunks)
 
     monkeypatch.setattr(PartFile, "write", write)
-    engine, events = TransferEngine(), []
+    engine = TransferEngine()
+    events: list[Event] = []
     with serving(lambda conversation: conversation.part(LARGE)) as server:
         request = _request(f"{server.url}/x", tmp_path / "x", LARGE)
-        threading.Thread(target=lambda: (hangs.wait(10), cancel.cancel()), daemon=True).start()
+        _cancel_at(hangs, cancel)
         engine.run([request], cancel=cancel)
         time.sleep(0.6)  # more than it is waited for
         back.set()
@@ -172,3 +182,34 @@ def test_locks_are_let_go_when_a_disk_that_hung_comes_back(
         [result] = engine.run([request], cancel=CancelToken(), emit=events.append)
     assert result.verified
     assert not [event for event in events if isinstance(event, FileLocked | Notice)]
+
+
+def test_a_file_that_is_refused_takes_no_space(tmp_path: Path) -> None:
+    def refuse(conversation: Conversation) -> None:
+        conversation.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(refuse) as server:
+        [result] = TransferEngine().run(
+            [_request(f"{server.url}/x", tmp_path / "x", LARGE)], cancel=CancelToken()
+        )
+    assert result.error is not None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_goes_while_the_length_is_learnt_fails_that_file_alone(tmp_path: Path) -> None:
+    def stream(conversation: Conversation) -> None:
+        if "gone" not in conversation.head.partition("\r\n")[0]:
+            conversation.part(LARGE)
+            return
+        conversation.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        shutil.rmtree(tmp_path / "gone")
+        conversation.send(b"0\r\n\r\n")
+
+    with serving(stream) as server:
+        requests = [
+            TransferRequest("gone", f"{server.url}/gone", tmp_path / "gone" / "x", None, None),
+            _request(f"{server.url}/x", tmp_path / "fine", LARGE),
+        ]
+        gone, fine = TransferEngine().run(requests, cancel=CancelToken())
+    assert isinstance(gone.error, StorageError)
+    assert fine.verified

@@ -35,6 +35,9 @@ class _Sink(Protocol):
     @property
     def buffered(self) -> int: ...
 
+    @property
+    def taken(self) -> int: ...
+
     def flush(self) -> bool: ...
 
 
@@ -83,7 +86,7 @@ class Books:
         self._workers = workers
         self._lost: list[Extent] = []
         self._length_told = True
-        self._unsynced = False
+        self._unsynced = self._reserved = False
         self._follower = self._new_follower(opened.claimed)
         self._checkpoint_at = self._sync_took_s = 0.0
         self._checkpointed = 0
@@ -114,7 +117,7 @@ class Books:
         self.etag = etag
         for lease in self.ledger.leases:
             lease.end = min(lease.end, size)
-        self._part.preallocate(size)
+        self._part.need_room(size)
         self._follower = self._new_follower([])
 
     def lease(self, expected: int, bytes_per_s: float, sinks: Sequence[_Sink]) -> Lease | None:
@@ -153,6 +156,13 @@ class Books:
         the disk would do nothing but sync.
         """
         since = now - self._checkpoint_at
+        if (
+            not self._reserved
+            and not self.busy
+            and self.size is not None
+            and any(sink.taken for sink in sinks)
+        ):
+            self._reserve(self.size)
         if self.busy or self.size is None or since < max(every_s, _SYNC_SHARE * self._sync_took_s):
             return
         fresh = self.intake.received - self._checkpointed + sum(sink.buffered for sink in sinks)
@@ -172,6 +182,11 @@ class Books:
             self.on_failure(error)
 
         self._run(self._checkpoint_job(extents), _ignore_none, failed)
+
+    def _reserve(self, size: int) -> None:
+        """Reserve the file's space, now that its bytes come: who gets none of them should take none."""
+        self._reserved = True
+        self._run(lambda: self._part.reserve(size), _ignore_none)
 
     def _checkpoint_job(self, extents: list[Extent]) -> Callable[[], None]:
         part, journal, header, lost = self._part, self._journal, self._header(), self._lost
@@ -209,10 +224,10 @@ class Books:
             journal.remove()
             part.truncate(0)
             if size is not None:
-                part.preallocate(size)
+                part.need_room(size)
 
         def done(_: None) -> None:
-            self.clearing = False
+            self.clearing = self._reserved = False
             self._follower = self._new_follower([])
 
         self._run(job, done)

@@ -81,8 +81,9 @@ def parse_status_line(line: bytes) -> int | None:
 def wait_asked(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Return how many seconds the server asks us to wait, or None.
 
-    ``Retry-After`` is seconds or a date (RFC 9110, section 10.2.3), counted from the answer's own ``Date``,
-    since clocks differ; ``RateLimit: "name";r=0;t=87`` names the seconds until the window ends (draft-ietf-httpapi-ratelimit-headers) and is what the Hub sends.
+    ``Retry-After`` is seconds or a date (RFC 9110, section 10.2.3), counted from the answer's own ``Date`` since
+    clocks differ; ``RateLimit: "name";r=0;t=87`` names the seconds until the window ends
+    (draft-ietf-httpapi-ratelimit-headers) and is what the Hub sends.
     """
     sent_at = _date(headers.get("date")) or now or datetime.now(UTC)
     answers = [_retry_after(headers.get("retry-after"), sent_at), _rate_limit(headers.get("ratelimit"))]

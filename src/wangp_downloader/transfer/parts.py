@@ -19,7 +19,7 @@ from wangp_downloader.cancel import CancelToken
 from wangp_downloader.transfer.journal import Journal, disjoint
 from wangp_downloader.transfer.lock import FileLock, is_held
 from wangp_downloader.transfer.names import BAD_SUFFIX, JOURNAL_SUFFIX, LOCK_SUFFIX, PART_SUFFIX
-from wangp_downloader.transfer.storage import storage_errors
+from wangp_downloader.transfer.storage import allocated, storage_errors
 
 _HUB_SUFFIX = ".incomplete"
 _NEW_SUFFIX = ".new"
@@ -94,7 +94,7 @@ def remove_part(left: LeftOver) -> int:
         if lock is not None and not lock.acquire():
             return 0
         try:
-            freed = _allocated(left.path)
+            freed = allocated(left.path) if os.path.lexists(left.path) else 0
             left.path.unlink(missing_ok=True)
             if lock is not None:
                 for suffix in (PART_SUFFIX, JOURNAL_SUFFIX, JOURNAL_SUFFIX + _NEW_SUFFIX):
@@ -178,12 +178,3 @@ def _beside(path: Path, suffix: str) -> Path:
     for ending in (PART_SUFFIX, JOURNAL_SUFFIX, JOURNAL_SUFFIX + _NEW_SUFFIX, LOCK_SUFFIX):
         stem = stem.removesuffix(ending)
     return path.with_name(stem + suffix)
-
-
-def _allocated(path: Path) -> int:
-    try:
-        stat = path.lstat()
-    except FileNotFoundError:
-        return 0
-    blocks: int | None = getattr(stat, "st_blocks", None)
-    return stat.st_size if blocks is None else blocks * 512

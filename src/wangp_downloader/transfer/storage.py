@@ -107,21 +107,28 @@ class PartFile:
         if self._watched and os.fstat(self._fd).st_mtime_ns != self._changed_ns:
             self.disturbed = True
 
-    def preallocate(self, size: int) -> None:
-        """Reserve ``size`` bytes where that is cheap, so that a full disk shows before the first byte.
+    def need_room(self, size: int) -> None:
+        """Make sure that there is space for ``size`` bytes, what the file occupies already included.
 
         Raises:
-            StorageError: There is too little space.
+            StorageError: There is too little.
         """
-        held = os.fstat(self._fd).st_blocks * 512 if hasattr(os.stat_result, "st_blocks") else self.length
-        free = shutil.disk_usage(self.path.parent).free
-        needed = max(0, size - held)
+        with storage_errors("use the folder", self.path.parent):
+            needed = max(0, size - allocated(self.path))
+            free = shutil.disk_usage(self.path.parent).free
         if needed + min(_KEEP_FREE, size) > free and needed > 0:
             raise StorageError(
                 f"disk full: {self.path.parent} needs {format_size(needed)} more "
                 f"and {format_size(min(_KEEP_FREE, size))} to spare, {format_size(free)} are free",
                 hint=_HINTS[errno.ENOSPC],
             )
+
+    def reserve(self, size: int) -> None:
+        """Reserve ``size`` bytes where that is cheap, so that a full disk shows early and the file is in one piece.
+
+        Raises:
+            StorageError: There is too little space.
+        """
         # On tmpfs reserving touches every page once more.
         if size >= _PREALLOCATE_FROM and self._file_system != "tmpfs":
             with storage_errors("reserve space for", self.path):
@@ -145,6 +152,13 @@ class PartFile:
             found = self.path.stat()
             if (found.st_dev, found.st_ino) != self._identity:
                 raise FileNotFoundError(errno.ENOENT, "it was replaced by another file meanwhile")
+
+    def remove(self) -> None:
+        """Delete the file, unless another one stands at its path by now."""
+        with storage_errors("remove", self.path):
+            found = self.path.lstat()
+            if (found.st_dev, found.st_ino) == self._identity:
+                self.path.unlink()
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -173,6 +187,13 @@ else:
         # One thread writes, the readers have descriptors of their own: the position is ours.
         os.lseek(fd, offset, os.SEEK_SET)
         return os.write(fd, b"".join(chunks))
+
+
+def allocated(path: Path) -> int:
+    """Return the bytes that a file occupies on its disk; raises the bare ``OSError``."""
+    found = path.lstat()
+    blocks: int | None = getattr(found, "st_blocks", None)
+    return found.st_size if blocks is None else blocks * 512
 
 
 def _fallocate(fd: int, size: int) -> None:

@@ -5,8 +5,10 @@ Each function runs in a worker thread, one at a time for a file, and touches not
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -25,6 +27,7 @@ from wangp_downloader.transfer.storage import PartFile, publish, storage_errors
 from wangp_downloader.units import MIB
 
 _BLOCK = MIB // 2
+_log = logging.getLogger(__name__)
 INLINE_HASH_BYTES = 8 * MIB
 """Files up to this size are hashed when they are complete, without a thread of their own."""
 T = TypeVar("T")
@@ -152,7 +155,7 @@ def _open(request: TransferRequest, names: PartNames) -> Opened:
         claimed = disjoint(journal.extents, min(part.length, size or 0))
         journal.keep(claimed)
         if size is not None:
-            part.preallocate(size)
+            part.need_room(size)
     except BaseException:
         part.close()
         raise
@@ -299,16 +302,25 @@ def mismatch_error(request: TransferRequest, actual: str, aside: Path) -> Integr
     )
 
 
-def close_part(
-    part: PartFile, journal: Journal, header: Header | None, extents: list[Extent]
-) -> StorageError | None:
-    """Make what has arrived resumable and close; return what the disk refused, if it did."""
+def close_part(part: PartFile, journal: Journal, header: Header | None, extents: list[Extent]) -> None:
+    """Make what has arrived resumable and close; what the disk refuses now is fetched again by the next run."""
     try:
         if header is not None and extents:
-            checkpoint(part, journal, header, extents)
-    except StorageError as error:
-        return error
+            with _logged():
+                checkpoint(part, journal, header, extents)
+        if not (journal.extents and journal.path.exists()):
+            # Nothing of it can be gone on with: it would only take up what was reserved.
+            with _logged():
+                part.remove()
+            journal.remove()
     finally:
         part.close()
         journal.close()
-    return None
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        _log.warning("%s", error)

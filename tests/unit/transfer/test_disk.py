@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from wangp_downloader import renames
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import StorageError, TransferError
+from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer.certs import find_trust
 from wangp_downloader.transfer.checksums import Extent
 from wangp_downloader.transfer.containers import contradiction
@@ -294,9 +295,16 @@ def test_part_that_another_process_fetches_is_not_left_over(tmp_path: Path) -> N
     journal.close()
     lock = FileLock(names.lock)
     assert lock.acquire()
-    assert resumable_parts([names.destination])[names.destination].in_use
+    assert resumable_parts({names.destination: None})[names.destination].in_use
     lock.release()
-    assert resumable_parts([names.destination])[names.destination] == Resumable(10, 1000, in_use=False)
+    held = names.part.stat().st_blocks * 512
+    other = Digest(DigestKind.SHA256, "11" * 32)
+    assert resumable_parts({names.destination: None}) == {
+        names.destination: Resumable(10, 1000, held, in_use=False)
+    }
+    assert resumable_parts({names.destination: other}) == {
+        names.destination: Resumable(0, None, held, in_use=False)
+    }
     assert not names.lock.exists()
 
 
