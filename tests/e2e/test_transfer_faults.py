@@ -43,6 +43,7 @@ QUICK = TransferOptions(
     stall_timeout_s=0.4,
     connect_timeout_s=2.0,
     max_attempts=6,
+    give_up_after_s=0,
     checkpoint_s=0.02,
 )
 

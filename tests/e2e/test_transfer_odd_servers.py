@@ -21,7 +21,9 @@ from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferR
 MIB = 1024 * 1024
 CONTENT = os.urandom(3 * MIB + 17)
 LARGE = os.urandom(12 * MIB + 17)
-QUICK = TransferOptions(connections=4, backoff_base_s=0.01, backoff_cap_s=0.02, checkpoint_s=0.01)
+QUICK = TransferOptions(
+    connections=4, backoff_base_s=0.01, backoff_cap_s=0.02, give_up_after_s=0, checkpoint_s=0.01
+)
 
 
 def request_for(url: str, to: Path, content: bytes = CONTENT, *, known: bool = True) -> TransferRequest:
@@ -252,3 +254,28 @@ def test_a_stream_that_never_told_its_length_is_not_said_to_have_been_checked(tm
     assert result.unverified_reason is not None
     assert "length" in result.unverified_reason
     assert "was checked" not in result.unverified_reason
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ],
+)
+def test_one_answer_without_a_range_among_good_ones_costs_nothing(tmp_path: Path, answer: bytes) -> None:
+    count = 0
+
+    def moody(conversation: Conversation) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            conversation.send(answer)
+        else:
+            conversation.part(LARGE)
+
+    with serving(moody) as server:
+        [result] = fetch(request_for(f"{server.url}/x", tmp_path / "x", LARGE))
+    assert result.verified
+    assert result.bytes_fetched < 1.1 * len(LARGE)

@@ -35,7 +35,9 @@ from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferR
 REPO = "org/model"
 NAME = "model.safetensors"
 SIZE = 20 * 1024 * 1024 + 777
-QUICK = TransferOptions(connections=4, backoff_base_s=0.01, backoff_cap_s=0.02, checkpoint_s=0.01)
+QUICK = TransferOptions(
+    connections=4, backoff_base_s=0.01, backoff_cap_s=0.02, give_up_after_s=0, checkpoint_s=0.01
+)
 
 PROGRAM = """
 import json, sys

@@ -22,7 +22,7 @@ from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
 
 CONTENT = b"model" * 50_000
-QUICK = TransferOptions(backoff_base_s=0.01, backoff_cap_s=0.02, max_attempts=3)
+QUICK = TransferOptions(backoff_base_s=0.01, backoff_cap_s=0.02, max_attempts=3, give_up_after_s=0)
 
 
 @pytest.fixture(scope="module")

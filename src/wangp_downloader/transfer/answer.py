@@ -138,10 +138,13 @@ def _whole(headers: Mapping[str, str], asked: Asked) -> Verdict:
     total = parse_length(headers.get("content-length"))
     if total is not None and asked.size is not None and total != asked.size:
         return _changed(asked, total)
-    if asked.size is None and headers.get("content-type", "").lower().startswith("text/html"):
+    if asked.size is None and _is_page(headers):
         return _fail(
             f"{asked.url} answered with a web page, not a file", "the site may want a login or a token"
         )
+    if total is None and asked.size is not None and _is_page(headers):
+        error = TransferError(f"{asked.url} answered with a web page, not the file", retryable=True)
+        return Verdict(Meaning.RETRY, error=error)
     other = _other_version(headers, asked)
     if other is not None:
         return other
@@ -149,6 +152,10 @@ def _whole(headers: Mapping[str, str], asked: Asked) -> Verdict:
         error = TransferError(f"{asked.url} does not serve ranges", retryable=True)
         return Verdict(Meaning.ONE_STREAM, total=total, error=error)
     return Verdict(Meaning.BODY, total=total, end=total)
+
+
+def _is_page(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").lower().startswith("text/html")
 
 
 def _part(headers: Mapping[str, str], asked: Asked) -> Verdict:

@@ -15,22 +15,20 @@ from wangp_downloader.events import Level
 from wangp_downloader.paths import redact_url
 from wangp_downloader.transfer import work
 from wangp_downloader.transfer.answer import Meaning, Verdict
-from wangp_downloader.transfer.backoff import Backoff
 from wangp_downloader.transfer.books import Books
 from wangp_downloader.transfer.fetch import Context, Fetch, State
 from wangp_downloader.transfer.lock import FileLock
 from wangp_downloader.transfer.names import PartNames
+from wangp_downloader.transfer.recovery import Recovery
 from wangp_downloader.transfer.redirect import Origin
 from wangp_downloader.transfer.report import Report
 from wangp_downloader.transfer.request import SMALL_FILE, TransferRequest, TransferResult
-from wangp_downloader.transfer.source import Source, again_hint, broken, stall_error
+from wangp_downloader.transfer.source import Source, broken, stall_error
 from wangp_downloader.transfer.spans import UNKNOWN_END, Lease
 from wangp_downloader.transfer.transport import LeaseSink
 from wangp_downloader.units import format_size
 
 _LOCK_POLL_S = 0.3
-_MOST_REPAIRS = 3
-_SLOW_WEIGHT = 3
 _HELD_UP_S = 1.0
 
 
@@ -58,16 +56,12 @@ class FileTransfer:
         self.result: TransferResult | None = None
         self.books: Books | None = None
         self._context = context
-        options = context.options
-        self._backoff = Backoff(options.backoff_base_s, options.backoff_cap_s, options.max_attempts)
+        self._recovery = Recovery(context.options)
         self._lock = FileLock(PartNames.beside(request.destination).lock)
         self._told_of_lock = self.held_up = False
         self._room_at = 0.0
         self._error: DownloaderError | None = None
         self.source = Source(request)
-        self._repairs = 0
-        self._furthest = 0
-        self._refetched = self._doubted = False
         self._settling: Callable[[], None] | None = None
 
     # -- what the loop asks
@@ -122,7 +116,7 @@ class FileTransfer:
         lease = self._lease(books, expected)
         if lease is None:
             return None
-        lease.epoch = self._backoff.epoch
+        lease.epoch = self._recovery.epoch
         fetch = Fetch(lease, LeaseSink(books.intake, lease), source.url, not source.one_stream, source.fresh)
         self.fetches.append(fetch)
         return fetch
@@ -206,27 +200,29 @@ class FileTransfer:
             case Meaning.RESOLVE_AGAIN:
                 if self.source.expired(fetch):
                     self.trouble(fetch, error)
+            case Meaning.ONE_STREAM if not self.source.one_stream and self.source.gives_ranges():
+                self.source.forget_address()
+                self.trouble(fetch, error)
             case Meaning.ONE_STREAM if not self.source.one_stream:
                 self.report.notice(f"{error.message}: it is fetched as one stream, from the beginning")
                 self.source.one_stream = True
                 self._start_over()
             case Meaning.ONE_STREAM:
                 self.trouble(fetch, error)
-            case Meaning.CHANGED if self._may_restart(error):
-                self._repairs += 1
+            case Meaning.CHANGED if self._learnt(error) and self._recovery.may_repair():
                 self.report.notice(f"{error.message}: starting afresh")
                 self._start_over()
-            case Meaning.CHANGED if not self._doubted:
+            case Meaning.CHANGED if self._recovery.may_doubt():
                 # One sick answer among good ones: asked for again, by another connection, before it is believed.
-                self._doubted = self.source.fresh = True
+                self.source.fresh = True
                 self.source.forget_address()
                 self.trouble(fetch, TransferError(error.message, retryable=True))
             case _:
                 self.fail(error)
 
-    def _may_restart(self, error: DownloaderError) -> bool:
-        learnt = error.retryable or self.request.size is None
-        return learnt and self._repairs < _MOST_REPAIRS
+    def _learnt(self, error: DownloaderError) -> bool:
+        """Return whether what changed was learnt from the server itself, not promised by the metadata."""
+        return error.retryable or self.request.size is None
 
     # -- trouble
 
@@ -235,23 +231,20 @@ class FileTransfer:
         if not error.retryable:
             self.fail(error)
             return
-        if fetch.lease.epoch < self._backoff.epoch:
+        if fetch.lease.epoch < self._recovery.epoch:
             return  # of the same trouble that was counted already
-        options, worker = self._context.options, self._context.worker
-        asked_s = error.retry_after_s
-        weight = _SLOW_WEIGHT if fetch.slow_to_fail else 1
-        wait_s = self._backoff.failed(weight=weight, asked_s=asked_s)
-        if self._backoff.exhausted or (asked_s or 0) > options.max_wait_s:
-            error.hint = error.hint or again_hint(asked_s)
+        now, worker = self._context.clock(), self._context.worker
+        wait_s = self._recovery.wait_after(error, now, slow=fetch.slow_to_fail)
+        if wait_s is None:
             self.fail(error)
             return
         worker.distress()
-        if asked_s is not None:
+        if error.retry_after_s is not None:
             worker.hold(Origin.of(fetch.url), wait_s)
         # A broken stream may come from a stale address or a sick server behind it: ask for another.
-        if self._backoff.failures > 1 and not self.fetches:
+        if self._recovery.failures > 1 and not self.fetches:
             self.source.forget_address()
-        self.not_before = self._context.clock() + wait_s
+        self.not_before = now + wait_s
         self.report.retrying(error.message, wait_s)
 
     def refused(self, fetch: Fetch, error: TransferError) -> None:
@@ -278,11 +271,8 @@ class FileTransfer:
         """Take note of new bytes."""
         self.report.fetched += count
         here = self.books.ledger.here.total if self.books is not None else count
-        if here > self._furthest:
-            # The same bytes once more, from zero, are no progress.
-            self._backoff.progressed(min(count, here - self._furthest))
-            self._furthest = here
-        if self._backoff.failures == 0:
+        self._recovery.progressed(count, here)
+        if self._recovery.failures == 0:
             self.source.works()
 
     # -- what the person asks
@@ -452,13 +442,12 @@ class FileTransfer:
 
     def _mismatched(self, found: work.Mismatch, books: Books) -> None:
         name = self.request.destination.name
-        if found.changed and self._repairs < _MOST_REPAIRS:
-            self._repairs += 1
+        if found.changed and self._recovery.may_repair():
             count = sum(extent.length for extent in found.changed)
             self.report.notice(f"{name}: {format_size(count)} changed on the disk: fetched again")
             books.drop(found.changed)
-        elif not self._refetched:
-            self._refetched = self.source.fresh = True
+        elif self._recovery.may_refetch():
+            self.source.fresh = True
             self.source.forget_address()
             self.report.retrying(
                 f"{name} does not match its hash: fetching it once more, from new connections", 0

@@ -76,7 +76,8 @@ class TransferOptions:
         state_dir: Folder where running instances find each other to share the limit; None: do not share.
         connect_timeout_s: For TCP and TLS together.
         stall_timeout_s: A connection that brings no byte for so long is given up.
-        max_attempts: Failures without progress after which a file is given up.
+        max_attempts: Failures without progress after which a file is given up,
+        give_up_after_s: but not sooner after the first of them: a line that was down for a moment costs no file.
         backoff_base_s: Upper bound of the first wait after a failure; doubles each time (full jitter).
         backoff_cap_s: Upper bound of any wait that the server did not ask for.
         max_wait_s: Longest wait that a server may ask for; more fails the file.
@@ -94,6 +95,7 @@ class TransferOptions:
     connect_timeout_s: float = 20.0
     stall_timeout_s: float = 30.0
     max_attempts: int = 8
+    give_up_after_s: float = 45.0
     backoff_base_s: float = 0.5
     backoff_cap_s: float = 30.0
     max_wait_s: float = 900.0

@@ -17,6 +17,9 @@ from wangp_downloader.transfer.redirect import MOST_HOPS, Origin, next_url
 from wangp_downloader.transfer.request import TransferRequest
 from wangp_downloader.units import format_duration
 
+_MOST_DOUBTS = 3
+"""Answers without a usable range, one after the other, until a server that gave some is no longer asked for any."""
+
 
 class Source:
     """What is known of the server of one file.
@@ -36,6 +39,7 @@ class Source:
         self._request = request
         self._url: str | None = None
         self._expired = 0
+        self._range_doubts: int | None = None
 
     @property
     def resolved(self) -> bool:
@@ -63,6 +67,13 @@ class Source:
         self._url = None
         self._expired += 1
         return self._expired > 1
+
+    def gives_ranges(self) -> bool:
+        """Return whether an answer without a usable range is to be taken for a mistake: there were good ones before."""
+        if self._range_doubts is None or self._range_doubts >= _MOST_DOUBTS:
+            return False
+        self._range_doubts += 1
+        return True
 
     def works(self) -> None:
         """Note that bytes arrive."""
@@ -105,6 +116,7 @@ class Source:
             self.one_stream = True
             lease.end = end
         else:
+            self._range_doubts = 0
             # The lease may have become shorter since it was asked for.
             lease.end = min(lease.end, end)
         self._url = fetch.url

@@ -69,20 +69,33 @@ def test_backoff_is_capped_jittered_and_ends() -> None:
     backoff = Backoff(0.5, 8.0, most=6, _random=random.Random(1))
     bounds = [0.5, 1, 2, 4, 8, 8]
     for bound in bounds:
-        assert not backoff.exhausted
-        assert 0 <= backoff.failed() <= bound
-    assert backoff.exhausted
+        assert not backoff.exhausted(0.0)
+        assert 0 <= backoff.failed(0.0) <= bound
+    assert backoff.exhausted(0.0)
+
+
+@given(st.integers(0, 10_000))
+def test_trouble_is_not_given_up_before_its_time_nor_long_after(seed: int) -> None:
+    backoff = Backoff(0.5, 30.0, most=8, least_s=45.0, _random=random.Random(seed))
+    now = 100.0
+    while True:
+        wait_s = backoff.failed(now)
+        if backoff.exhausted(now):
+            break
+        now += wait_s
+    assert backoff.failures >= 8
+    assert 145.0 <= now < 185.0
 
 
 def test_progress_forgives_but_a_trickle_does_not() -> None:
     backoff = Backoff(0.5, 8.0, most=4)
     for _ in range(3):
-        backoff.failed()
+        backoff.failed(0.0)
         backoff.progressed(10)
     assert backoff.failures == 3
     backoff.progressed(70_000)
     assert backoff.failures == 0
-    assert backoff.failed(asked_s=5.0) >= 5.0
+    assert backoff.failed(0.0, asked_s=5.0) >= 5.0
 
 
 def test_distress_halves_once_an_episode_and_calm_brings_back() -> None:
