@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.raw_server import serving
+from tests.e2e.raw_server import Conversation, serving
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import CancelledError, StorageError
 from wangp_downloader.files import Digest, DigestKind
@@ -152,3 +152,70 @@ def test_nothing_is_published_before_its_last_block_is_written(
     else:
         assert result.verified
         assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+def _hang(monkeypatch: pytest.MonkeyPatch, folder: Path, until: threading.Event) -> None:
+    """Let every write below a folder wait."""
+    really = PartFile.write
+
+    def write(part: PartFile, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+        if folder in part.path.parents:
+            until.wait(60)
+        really(part, offset, chunks)
+
+    monkeypatch.setattr(PartFile, "write", write)
+
+
+@pytest.mark.parametrize("size", [1000, 9 * MIB])
+def test_any_number_of_files_on_a_disk_that_hangs_hold_up_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    back, cancel = threading.Event(), CancelToken()
+    content = CONTENT[:size]
+    digest = Digest(DigestKind.SHA256, hashlib.sha256(content).hexdigest())
+    ended: list[str] = []
+
+    def done(result: TransferResult) -> None:
+        ended.append(result.key)
+        if len(ended) == 3:
+            cancel.cancel()
+
+    _hang(monkeypatch, tmp_path / "sick", back)
+    with serving(lambda conversation: conversation.part(content)) as server:
+        names = [*(f"sick/{n}" for n in range(40)), *(f"fine/{n}" for n in range(3))]
+        requests = [TransferRequest(name, f"{server.url}/x", tmp_path / name, size, digest) for name in names]
+        threading.Timer(30, cancel.cancel).start()
+        began = time.monotonic()
+        TransferEngine().run(requests, cancel=cancel, done=done)
+        took = time.monotonic() - began
+        back.set()
+    assert sorted(ended[:3]) == ["fine/0", "fine/1", "fine/2"]
+    assert took < 30
+
+
+def test_a_stream_of_unknown_length_is_not_written_by_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers: set[str] = set()
+    really = PartFile.write
+
+    def write(part: PartFile, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+        writers.add(threading.current_thread().name)
+        really(part, offset, chunks)
+
+    def stream(conversation: Conversation) -> None:
+        conversation.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for start in range(0, len(CONTENT), MIB):
+            piece = CONTENT[start : start + MIB]
+            conversation.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+        conversation.send(b"0\r\n\r\n")
+
+    monkeypatch.setattr(PartFile, "write", write)
+    with serving(stream) as server:
+        request = TransferRequest(
+            "x", f"{server.url}/x", tmp_path / "x", None, Digest(DigestKind.SHA256, SHA256)
+        )
+        [result] = TransferEngine().run([request], cancel=CancelToken())
+    assert result.verified
+    assert (tmp_path / "x").read_bytes() == CONTENT
+    assert writers == {"follower"}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from wangp_downloader.errors import DownloaderError, StorageError
+from wangp_downloader.errors import DownloaderError
 from wangp_downloader.transfer import work
 from wangp_downloader.transfer.blocks import BufferPool
 from wangp_downloader.transfer.checksums import Extent, new_hasher
@@ -39,6 +39,19 @@ class _Sink(Protocol):
     def taken(self) -> int: ...
 
     def flush(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """What is claimed in the journal as soon as it is written.
+
+    Attributes:
+        extents: With the checksums of what was received.
+        blocks: Number of the block, of all that were put, up to which they reach.
+    """
+
+    extents: list[Extent]
+    blocks: int
 
 
 class Books:
@@ -80,13 +93,14 @@ class Books:
         self.ledger = Ledger(opened.size)
         for extent in opened.claimed:
             self.ledger.here.add(extent.start, extent.end)
-        self.intake = Intake(opened.part, self.ledger, bucket, progressed, pool)
+        self.intake = Intake(self.ledger, bucket, progressed, pool)
         self._request = request
         self._part, self._journal = opened.part, opened.journal
         self._workers = workers
         self._lost: list[Extent] = []
         self._length_told = True
         self._unsynced = self._reserved = False
+        self._claims: _Claims | None = None
         self._follower = self._new_follower(opened.claimed)
         self._checkpoint_at = self._sync_took_s = 0.0
         self._checkpointed = 0
@@ -99,12 +113,22 @@ class Books:
     @property
     def hashed(self) -> int:
         """Bytes hashed so far."""
-        return self._follower.hashed if self._follower is not None else 0
+        return self._follower.hashed
+
+    @property
+    def written(self) -> int:
+        """Number of blocks that are in the part file."""
+        return self._follower.written
+
+    @property
+    def to_write(self) -> int:
+        """Number of blocks that wait for the disk."""
+        return self._follower.taken - self._follower.written
 
     @property
     def hashing(self) -> bool:
         """True while a complete file is still being hashed in the background."""
-        return self._follower is not None and self._follower.running and not self._follower.finished
+        return self._follower.running and not self._follower.finished
 
     def learn(self, size: int, etag: str | None, *, told: bool = True) -> None:
         """Note the size that the first answer gave, or that was there when it ended (not ``told``).
@@ -118,7 +142,7 @@ class Books:
         for lease in self.ledger.leases:
             lease.end = min(lease.end, size)
         self._part.need_room(size)
-        self._follower = self._new_follower([])
+        self._follower.begin(size, new_hasher(self._request.digest, size))
 
     def lease(self, expected: int, bytes_per_s: float, sinks: Sequence[_Sink]) -> Lease | None:
         """Return the next range to fetch, None if there is none.
@@ -141,13 +165,10 @@ class Books:
 
     def follow(self) -> None:
         """Let the follower hash what has arrived in order, and notice if it could not read."""
-        follower = self._follower
-        if follower is None or follower.finished:
-            if follower is not None and follower.failure is not None:
-                self.on_failure(follower.failure)
-            return
-        if self.size is not None and self.size > work.INLINE_HASH_BYTES:
-            follower.advance(self.ledger.here.prefix_end())
+        if self._follower.failure is not None:
+            self.on_failure(self._follower.failure)
+        elif self.size is not None and not self._follower.finished:
+            self._follower.advance(self.ledger.here.prefix_end())
 
     def checkpoint(self, sinks: Sequence[_Sink], now: float, every_s: float) -> None:
         """Sync and journal what has arrived since the last time, if it is time and nothing is going on.
@@ -155,33 +176,35 @@ class Books:
         It is time after ``every_s`` if much has arrived, later if little has, and never so soon that
         the disk would do nothing but sync.
         """
-        since = now - self._checkpoint_at
-        if (
-            not self._reserved
-            and not self.busy
-            and self.size is not None
-            and any(sink.taken for sink in sinks)
-        ):
+        if self.busy or self.size is None:
+            return
+        if not self._reserved and any(sink.taken for sink in sinks):
             self._reserve(self.size)
-        if self.busy or self.size is None or since < max(every_s, _SYNC_SHARE * self._sync_took_s):
             return
+        if self._claims is None and self._is_time(sinks, now, every_s):
+            if self.intake.has_room():
+                for sink in sinks:
+                    sink.flush()
+            self._checkpoint_at, self._checkpointed = now, self.intake.received
+            self._claims = _Claims(self.intake.checksums.take(), self._follower.taken)
+        # No job waits for the disk to take blocks: those of a disk that hangs would use up all threads.
+        if self._claims is not None and self._follower.written >= self._claims.blocks:
+            claims, self._claims = self._claims, None
+            self._run(self._checkpoint_job(claims.extents), _ignore_none, self._not_synced)
+
+    def _is_time(self, sinks: Sequence[_Sink], now: float, every_s: float) -> bool:
+        since = now - self._checkpoint_at
+        if since < max(every_s, _SYNC_SHARE * self._sync_took_s):
+            return False
         fresh = self.intake.received - self._checkpointed + sum(sink.buffered for sink in sinks)
-        if not fresh and not self._lost:
-            return
         if since < _SLOW_CHECKPOINT_S and fresh < _CHECKPOINT_BYTES and not self._lost:
-            return
-        if self.intake.has_room():
-            for sink in sinks:
-                sink.flush()
-        self._checkpoint_at, self._checkpointed = now, self.intake.received
-        extents = self.intake.checksums.take()
+            return False
+        return bool(fresh or self._lost)
 
-        def failed(error: DownloaderError) -> None:
-            # Not claimed at the end either: a system tells only once that it could not write back.
-            self._unsynced = True
-            self.on_failure(error)
-
-        self._run(self._checkpoint_job(extents), _ignore_none, failed)
+    def _not_synced(self, error: DownloaderError) -> None:
+        # Not claimed at the end either: a system tells only once that it could not write back.
+        self._unsynced = True
+        self.on_failure(error)
 
     def _reserve(self, size: int) -> None:
         """Reserve the file's space, now that its bytes come: who gets none of them should take none."""
@@ -190,16 +213,12 @@ class Books:
 
     def _checkpoint_job(self, extents: list[Extent]) -> Callable[[], None]:
         part, journal, header, lost = self._part, self._journal, self._header(), self._lost
-        follower = self.intake.writer
-        taken = 0 if follower is None else follower.taken
         self._lost = []
 
         def job() -> None:
             began = time.monotonic()
             if lost:
                 journal.forget(lost)
-            if follower is not None:
-                follower.wait_written(taken)
             work.checkpoint(part, journal, header, extents)
             self._sync_took_s = time.monotonic() - began
 
@@ -210,7 +229,7 @@ class Books:
 
         Without a digest, what was learnt about it is forgotten too.
         """
-        follower, self._follower, self.intake.writer = self._follower, None, None
+        follower, self.intake.writer, self._claims = self._follower, None, None
         journal, part, size = self._journal, self._part, self.size
         if self._request.digest is None:
             size, self.etag = self._request.size, None
@@ -219,8 +238,7 @@ class Books:
         self.ledger = self.intake.ledger = Ledger(size)
 
         def job() -> None:
-            if follower is not None:
-                follower.stop(discard=True)
+            follower.stop(discard=True)
             journal.remove()
             part.truncate(0)
             if size is not None:
@@ -241,15 +259,11 @@ class Books:
             then: Given the result.
             cancelled: Returns True once nothing is to be put in place any more; from any thread.
         """
-        size, follower = self.size or 0, self._follower or self._new_follower([])
-        self._follower = follower
-        journal, fresh = self._journal, self.intake.checksums.extents()
+        size, follower, journal, fresh = self.size or 0, self._follower, self._journal, self._unclaimed()
         unverified = work.NO_DIGEST if self._length_told else work.NO_LENGTH
 
         def job() -> work.InPlace | work.Mismatch | None:
-            if follower is None or not follower.running:
-                if follower is None:
-                    raise StorageError(f"the size of {self._part.path} is not known")
+            if not follower.running:
                 follower.drain()
             if follower.failure is not None:
                 raise follower.failure
@@ -267,7 +281,10 @@ class Books:
 
     def drop(self, extents: list[Extent]) -> None:
         """Take extents whose bytes changed out of the books and hash the file anew."""
-        self._stop_follower()
+        self.intake.writer = None
+        self._follower.stop()
+        if self._claims is not None:
+            self._claims.extents[:] = [extent for extent in self._claims.extents if extent not in extents]
         for extent in extents:
             self.ledger.here.remove(extent.start, extent.end)
         self.intake.checksums.forget(extents)
@@ -276,18 +293,18 @@ class Books:
 
     def close(self, *, remove: bool, then: Callable[[], None]) -> None:
         """Make what has arrived resumable and close everything; ``remove`` deletes the journal."""
-        follower, self._follower = self._follower, None
-        extents = [] if self._unsynced else self.intake.checksums.take()
+        follower, extents = self._follower, [] if self._unsynced else self._unclaimed()
+        self.intake.writer = self._claims = None
+        self.intake.checksums.clear()
         header = self._header() if self.size is not None else None
 
         def job() -> None:
-            if follower is not None:
-                follower.stop()
+            follower.stop()
             if remove:
                 self._part.close()
                 self._journal.remove()
             else:
-                if follower is not None and follower.failure is not None:
+                if follower.failure is not None:
                     # Not all that arrived was written: what was is worth keeping.
                     extents[:] = work.unchanged_extents(self._part.path, extents)
                 work.close_part(self._part, self._journal, header, extents)
@@ -321,11 +338,14 @@ class Books:
     def _header(self) -> Header:
         return Header.of(self._request, self.size or 0, self.etag)
 
-    def _new_follower(self, claimed: list[Extent]) -> Follower | None:
+    def _unclaimed(self) -> list[Extent]:
+        """Return what has arrived and is in no journal yet."""
+        waiting = {} if self._claims is None else {extent.start: extent for extent in self._claims.extents}
+        return list((waiting | {extent.start: extent for extent in self.intake.checksums.extents()}).values())
+
+    def _new_follower(self, claimed: list[Extent]) -> Follower:
         size = self.ledger.size
-        if size is None:
-            return None
-        hasher = new_hasher(self._request.digest, size)
+        hasher = None if size is None else new_hasher(self._request.digest, size)
 
         def lost(extent: Extent) -> None:
             self._workers.post(lambda: self._take_back(follower, extent))
@@ -334,8 +354,7 @@ class Books:
             self._workers.post(self.on_quiet)
 
         follower = Follower(self._part, size, hasher, claimed, lost, done)
-        if size > work.INLINE_HASH_BYTES:
-            self.intake.writer = follower
+        self.intake.writer = follower
         return follower
 
     def _take_back(self, follower: Follower, extent: Extent) -> None:
@@ -345,12 +364,6 @@ class Books:
         self._lost.append(extent)
         follower.recovered(self.ledger.here.prefix_end())
         self.on_lost(extent.length)
-
-    def _stop_follower(self) -> None:
-        if self._follower is not None:
-            self.intake.writer = None
-            self._follower.stop()
-            self._follower = None
 
 
 def _ignore_failure(error: DownloaderError) -> None:

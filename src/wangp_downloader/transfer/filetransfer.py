@@ -59,7 +59,8 @@ class FileTransfer:
         self._recovery = Recovery(context.options)
         self._lock = FileLock(PartNames.beside(request.destination).lock)
         self._told_of_lock = self.held_up = False
-        self._room_at = 0.0
+        self._room_at = self._written_at = 0.0
+        self._written = 0
         self._error: DownloaderError | None = None
         self.source = Source(request)
         self._settling: Callable[[], None] | None = None
@@ -75,6 +76,11 @@ class FileTransfer:
     def has_room(self) -> bool:
         """False while its disk is behind."""
         return self.books is None or self.books.intake.has_room()
+
+    @property
+    def complete(self) -> bool:
+        """True if all its bytes have come, and only the disk and the check are left."""
+        return self.books is not None and self.books.ledger.complete
 
     @property
     def small(self) -> bool:
@@ -317,7 +323,9 @@ class FileTransfer:
             self._room_at = now
             for fetch in self.fetches:
                 fetch.sink.flush()
-        self.held_up = now - self._room_at > _HELD_UP_S
+        if books.written != self._written or not books.to_write:
+            self._written, self._written_at = books.written, now
+        self.held_up = now - min(self._room_at, self._written_at) > _HELD_UP_S
         if books.intake.failure is not None:
             self.fail(books.intake.failure)
         books.follow()
@@ -374,7 +382,7 @@ class FileTransfer:
         books.on_quiet = self._maybe_check
         self.books = books
         self.state = State.ACTIVE
-        self._room_at = context.clock()
+        self._room_at = self._written_at = context.clock()
         for text in opened.notices:
             self.report.notice(text)
         self.report.started(books.size, books.ledger.here.total)

@@ -15,6 +15,7 @@ from io import FileIO
 from wangp_downloader.errors import DownloaderError
 from wangp_downloader.transfer.blocks import Block
 from wangp_downloader.transfer.checksums import Extent, Hasher, crc32
+from wangp_downloader.transfer.spans import UNKNOWN_END
 from wangp_downloader.transfer.storage import PartFile, storage_error
 from wangp_downloader.units import MIB
 
@@ -29,7 +30,7 @@ class Follower:
 
     Args:
         part: The part file.
-        size: Bytes to hash in all.
+        size: Bytes to hash in all, None while that is unknown: ``begin`` tells it later.
         hasher: Fed with them in order.
         claimed: Extents of an earlier run, sorted and disjoint: checked before they count.
         on_lost: Called from the thread with an extent whose bytes changed; the follower then waits until
@@ -40,29 +41,28 @@ class Follower:
         hashed: Bytes hashed so far; they are in the part file.
         failure: Why the thread gave up, or None.
         taken: Blocks that were put so far.
+        written: Blocks that are in the part file.
     """
 
     def __init__(
         self,
         part: PartFile,
-        size: int,
-        hasher: Hasher,
+        size: int | None,
+        hasher: Hasher | None,
         claimed: list[Extent],
         on_lost: Callable[[Extent], None],
         on_done: Callable[[], None],
     ) -> None:
         self.hashed = 0
         self.failure: DownloaderError | None = None
-        self.taken = 0
+        self.taken = self.written = 0
         self._part = part
-        self._size = size
+        self._size = UNKNOWN_END if size is None else size
         self._hasher = hasher
         self._claimed = sorted(claimed, reverse=True)
         self._on_lost, self._on_done = on_lost, on_done
         self._blocks: deque[Block] = deque()
         self._full = False
-        self._written = 0
-        self._awaited: int | None = None
         self._frontier = 0
         self._lost = False
         self._stopped = False
@@ -82,10 +82,16 @@ class Follower:
         return self._thread is not None
 
     def hexdigest(self) -> str:
-        """Return the digest of what has been hashed."""
-        return self._hasher.hexdigest()
+        """Return the digest of what has been hashed, empty if nothing can be."""
+        return self._hasher.hexdigest() if self._hasher is not None else ""
 
     # -- called by the loop's thread
+
+    def begin(self, size: int, hasher: Hasher) -> None:
+        """Learn how much there is to hash; what has been written is read back."""
+        with self._changed:
+            self._size, self._hasher = size, hasher
+            self._changed.notify()
 
     def has_room(self) -> bool:
         """Return whether another block should be put now: not after many wait, until half of them are written."""
@@ -128,22 +134,10 @@ class Follower:
 
     # -- called by others
 
-    def wait_written(self, taken: int) -> None:
-        """Block until the first ``taken`` blocks are written; one caller at a time.
-
-        Raises:
-            StorageError: The disk refused one.
-        """
-        with self._changed:
-            self._awaited = taken
-            self._changed.wait_for(lambda: self._written >= taken or self._ended)
-        if self.failure is not None:
-            raise self.failure
-
     def drain(self) -> None:
         """Hash the whole file in the caller's thread; returns early if an extent is lost.
 
-        For small files, which do not deserve a thread.
+        For those that no byte arrived of in this run.
         """
         self._frontier = self._size
         try:
@@ -208,17 +202,13 @@ class Follower:
             except OSError as error:
                 self.failure = storage_error("write", self._part.path, error)
                 raise
-            self._written += 1
+            self.written += 1
             self.hashed = hashed
-            if self._awaited is not None and self._written >= self._awaited:
-                with self._changed:
-                    self._awaited = None
-                    self._changed.notify_all()
 
     def _hash_block(self, block: Block) -> int:
         """Hash a block that is next in file order; return how far that is. Others are read back in their turn."""
         known = self.hashed - block.start
-        if self._lost or not 0 <= known < len(block.data):
+        if self._hasher is None or self._lost or not 0 <= known < len(block.data):
             return self.hashed
         self._hasher.update(block.data[known:])
         return block.start + len(block.data)
@@ -230,6 +220,7 @@ class Follower:
             self._hash(file, min(frontier, next_claim, self.hashed + _BLOCK))
             return
         extent = self._claimed.pop()
+        assert self._hasher is not None
         saved, start = self._hasher.copy(), self.hashed
         if self._hash(file, extent.end, check=True) == extent.checksum:
             return
@@ -241,6 +232,7 @@ class Follower:
 
     def _hash(self, file: FileIO, end: int, *, check: bool = False) -> int:
         checksum = 0
+        assert self._hasher is not None
         if not self._buffer:
             self._buffer = memoryview(bytearray(min(_BLOCK, self._size)))
         file.seek(self.hashed)

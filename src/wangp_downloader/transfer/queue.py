@@ -67,8 +67,16 @@ class Queue:
         busy = [file for file in self.open if self._counts(file, now) and not held(file)]
         large = sum(not file.small for file in busy)
         small = len(busy) - large
+        # What a disk that hangs holds up leaves its place to others, but not to more of that disk.
+        hanging = {file.request.destination.parent for file in self.open if file.held_up}
+        if sum(file.complete and not file.held_up for file in self.open) >= 2 * connections:
+            return
         at_once = min(self._files_at_once, connections)
-        ready = (file for file in self._waiting if not file.paused)
+        ready = (
+            file
+            for file in self._waiting
+            if not file.paused and file.request.destination.parent not in hanging
+        )
         for file in list(islice(ready, _LOOK_AHEAD)):
             if large >= at_once and small >= 2 * connections:
                 return
@@ -87,4 +95,4 @@ class Queue:
         """Return whether a file takes a place: not if it rests, waits for others or its disk, or has all its bytes."""
         if file.paused or file.state not in _STARTED or file.not_before - now > 1.0 or file.held_up:
             return False
-        return not (file.books is not None and file.books.ledger.complete)
+        return not file.complete

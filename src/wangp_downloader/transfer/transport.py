@@ -15,7 +15,6 @@ from wangp_downloader.errors import DownloaderError
 from wangp_downloader.transfer.blocks import BLOCK_BYTES, Block, BufferPool, Checksums, Run
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.spans import Lease, Ledger
-from wangp_downloader.transfer.storage import PartFile, storage_error
 
 
 class Taken(Enum):
@@ -43,10 +42,6 @@ class Writer(Protocol):
     """Writes blocks in a thread of its own."""
 
     @property
-    def taken(self) -> int:
-        """Number of blocks that were put so far."""
-
-    @property
     def failure(self) -> DownloaderError | None:
         """The disk's refusal, or None."""
 
@@ -56,15 +51,11 @@ class Writer(Protocol):
     def put(self, block: Block) -> bool:
         """Have a block written; return False if the disk has refused an earlier one."""
 
-    def wait_written(self, taken: int) -> None:
-        """Block until the first ``taken`` blocks are written."""
-
 
 class Intake:
     """The receiving side of one file, shared by its sinks.
 
     Args:
-        part: Where the bytes go.
         ledger: Told what arrived.
         bucket: The limit, shared by all files.
         progressed: Called with the number of bytes after each block that was taken.
@@ -72,20 +63,18 @@ class Intake:
 
     Attributes:
         checksums: Of what was taken but is not journalled yet.
-        writer: Writes the blocks, or None to write them at once.
+        writer: Writes the blocks; None while nothing is to be written.
         received: Bytes written or put so far in this run.
         failure: The disk's refusal, or None.
     """
 
     def __init__(
         self,
-        part: PartFile,
         ledger: Ledger,
         bucket: TokenBucket,
         progressed: Callable[[int], None],
         pool: BufferPool,
     ) -> None:
-        self.part = part
         self.ledger = ledger
         self.bucket = bucket
         self.pool = pool
@@ -100,7 +89,7 @@ class Intake:
         return self.writer is None or self.writer.has_room()
 
     def put(self, lease: Lease, run: Run, buffer: memoryview, count: int) -> bool:
-        """Write a buffer's first ``count`` bytes at the lease's position; return False if the disk refused."""
+        """Have a buffer's first ``count`` bytes written at the lease's position; return False if the disk refused."""
         block = Block(run, lease.position, buffer, count, self.pool)
         if not self._write(block):
             return False
@@ -112,16 +101,11 @@ class Intake:
 
     def _write(self, block: Block) -> bool:
         writer = self.writer
-        if writer is not None:
-            if not writer.put(block):
-                self.failure = writer.failure
-            return self.failure is None
-        try:
-            self.part.write(block.start, [block.data])
-        except OSError as error:
-            self.failure = storage_error("write", self.part.path, error)
+        if writer is None:
             return False
-        return True
+        if not writer.put(block):
+            self.failure = writer.failure
+        return self.failure is None
 
 
 class LeaseSink:

@@ -28,8 +28,6 @@ from wangp_downloader.units import MIB
 
 _BLOCK = MIB // 2
 _log = logging.getLogger(__name__)
-INLINE_HASH_BYTES = 8 * MIB
-"""Files up to this size are hashed when they are complete, without a thread of their own."""
 T = TypeVar("T")
 Cancelled = Callable[[], bool]
 NO_DIGEST = "nobody publishes a hash of it; only its length was checked"
@@ -323,4 +321,4 @@ def _logged() -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        _log.warning("%s", error)
+        _log.info("%s", error)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from wangp_downloader.errors import DownloaderError, StorageError, TransferError
 
-_THREADS = 6
+_THREADS = 32
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
