@@ -57,7 +57,8 @@ class Transfer:
         phase: Where it stands.
         size: Bytes, or None if unknown.
         done: Bytes on the disk, those of an earlier attempt included.
-        resumed_from: Bytes that were here before this run.
+        resumed_from: ``done`` without what this run has fetched: what was here before it, negative where some of what
+            was fetched did not last.
         checked: Bytes hashed so far, in phase VERIFYING.
         bytes_per_s: Smoothed speed; 0 unless downloading.
         connections: Open connections.
@@ -260,12 +261,15 @@ def _on_queued(draft: _Draft, event: FileQueued) -> None:
 
 
 def _on_started(draft: _Draft, event: FileStarted) -> None:
+    # One that starts over, or has lost some of what it had, has fetched what it has fetched.
+    before = draft.transfers.get(event.key)
+    fetched = before.done - before.resumed_from if before is not None and before.outcome is None else 0
     draft.change(
         event.key,
         phase=Phase.DOWNLOADING,
         size=event.size,
         done=event.done,
-        resumed_from=event.done,
+        resumed_from=event.done - fetched,
         problem=None,
         outcome=None,
     )

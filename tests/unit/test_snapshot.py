@@ -239,3 +239,17 @@ def test_the_mailbox_takes_from_many_threads_and_keeps_each_ones_order() -> None
     for name in "abcd":
         assert [event.done for event in events if event.key == name] == list(range(500))
     assert mailbox.drain() == []
+
+
+def test_what_was_fetched_counts_also_where_it_did_not_last() -> None:
+    events: list[Event] = [
+        FileStarted(KEY, 100, 20),
+        FileProgress(KEY, 60, 5.0),
+        FileStarted(KEY, 100, 0),
+        FileProgress(KEY, 30, 5.0),
+        FileStarted(KEY, 100, 10),
+        FileProgress(KEY, 100, 5.0),
+    ]
+    assert fold(Snapshot(), events).totals.fetched == 40 + 30 + 90
+    again = fold(Snapshot(), [*events, FileFinished(KEY, Outcome.FAILED), FileStarted(KEY, 100, 50)])
+    assert again.totals.fetched == 0

@@ -6,6 +6,7 @@ bytes may arrive. Knows no network.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from wangp_downloader.units import KIB
 _CHECKPOINT_BYTES = 256 * KIB
 _SLOW_CHECKPOINT_S = 0.5
 _SYNC_SHARE = 4.0
+_HELD_UP_S = 1.0
 Progressed = Callable[[int], None]
 
 
@@ -103,7 +105,8 @@ class Books:
         self._claims: _Claims | None = None
         self._follower = self._new_follower(opened.claimed)
         self._checkpoint_at = self._sync_took_s = 0.0
-        self._checkpointed = 0
+        self._checkpointed = self._written = 0
+        self._room_at = self._written_at = math.inf
 
     @property
     def size(self) -> int | None:
@@ -116,19 +119,19 @@ class Books:
         return self._follower.hashed
 
     @property
-    def written(self) -> int:
-        """Number of blocks that are in the part file."""
-        return self._follower.written
-
-    @property
-    def to_write(self) -> int:
-        """Number of blocks that wait for the disk."""
-        return self._follower.taken - self._follower.written
-
-    @property
     def hashing(self) -> bool:
         """True while a complete file is still being hashed in the background."""
         return self._follower.running and not self._follower.finished
+
+    def held_up(self, now: float) -> bool:
+        """Return whether the disk has had no room, or has written nothing of what waits, for a while; asked often."""
+        follower = self._follower
+        if self.intake.has_room():
+            self._room_at = now
+        moving = follower.written != self._written or follower.written == follower.taken
+        if moving or self._written_at == math.inf:
+            self._written, self._written_at = follower.written, now
+        return now - min(self._room_at, self._written_at) > _HELD_UP_S
 
     def learn(self, size: int, etag: str | None, *, told: bool = True) -> None:
         """Note the size that the first answer gave, or that was there when it ended (not ``told``).

@@ -29,7 +29,6 @@ from wangp_downloader.transfer.transport import LeaseSink
 from wangp_downloader.units import format_size
 
 _LOCK_POLL_S = 0.3
-_HELD_UP_S = 1.0
 
 
 class FileTransfer:
@@ -59,8 +58,6 @@ class FileTransfer:
         self._recovery = Recovery(context.options)
         self._lock = FileLock(PartNames.beside(request.destination).lock)
         self._told_of_lock = self.held_up = False
-        self._room_at = self._written_at = 0.0
-        self._written = 0
         self._error: DownloaderError | None = None
         self.source = Source(request)
         self._settling: Callable[[], None] | None = None
@@ -296,6 +293,8 @@ class FileTransfer:
             self.paused = False
             if self.state is State.QUEUED:
                 self.report.queued(self.size)
+            elif self.state is State.LOCKED:
+                self.report.locked()
 
     def cancel(self) -> None:
         """Stop for good in this run; the part stays."""
@@ -320,12 +319,9 @@ class FileTransfer:
         if books is None or self.state is not State.ACTIVE:
             return
         if books.intake.has_room():
-            self._room_at = now
             for fetch in self.fetches:
                 fetch.sink.flush()
-        if books.written != self._written or not books.to_write:
-            self._written, self._written_at = books.written, now
-        self.held_up = now - min(self._room_at, self._written_at) > _HELD_UP_S
+        self.held_up = books.held_up(now)
         if books.intake.failure is not None:
             self.fail(books.intake.failure)
         books.follow()
@@ -376,20 +372,26 @@ class FileTransfer:
         context = self._context
         books = Books(self.request, opened, context.bucket, context.workers, self.progressed, context.pool)
         books.on_failure = self.fail
-        books.on_lost = lambda count: self.report.notice(
-            f"{format_size(count)} of the part changed on the disk: fetched again"
-        )
+        books.on_lost = partial(self._lost, books)
         books.on_quiet = self._maybe_check
         self.books = books
         self.state = State.ACTIVE
-        self._room_at = self._written_at = context.clock()
         for text in opened.notices:
             self.report.notice(text)
-        self.report.started(books.size, books.ledger.here.total)
+        self._begun(books)
         if self._error is not None:
             self._settle(self._close)
         else:
             self._maybe_check()
+
+    def _begun(self, books: Books) -> None:
+        self.report.started(books.size, books.ledger.here.total)
+        if self.paused:
+            self.report.paused()
+
+    def _lost(self, books: Books, count: int) -> None:
+        self.report.notice(f"{format_size(count)} of the part changed on the disk: fetched again")
+        self._begun(books)
 
     def _not_opened(self, error: DownloaderError) -> None:
         self._error = self._error or error
@@ -433,6 +435,7 @@ class FileTransfer:
         books = self.books
         if books is not None and not self._settling:
             self._settle(books.clear)
+            self.report.started(self.request.size, 0)
 
     def _checked(self, found: work.InPlace | work.Mismatch | None) -> None:
         books = self.books
@@ -454,6 +457,7 @@ class FileTransfer:
             count = sum(extent.length for extent in found.changed)
             self.report.notice(f"{name}: {format_size(count)} changed on the disk: fetched again")
             books.drop(found.changed)
+            self._begun(books)
         elif self._recovery.may_refetch():
             self.source.fresh = True
             self.source.forget_address()

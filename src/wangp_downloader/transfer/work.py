@@ -125,6 +125,7 @@ def open_part(
     folder = request.destination.parent
     with storage_errors("use the folder", folder):
         folder.mkdir(parents=True, exist_ok=True)
+    with storage_errors("lock", lock.path):
         if not lock.acquire():
             return None
     found = already_there(request, cancelled)
@@ -137,7 +138,8 @@ def open_part(
 def _open(request: TransferRequest, names: PartNames) -> Opened:
     notices = []
     journal = Journal(names.journal)
-    journal.load()
+    if names.part.exists():
+        journal.load()
     header = journal.header
     reason = header.change_since(request) if header is not None else None
     if header is None or reason is not None:
@@ -161,9 +163,9 @@ def _open(request: TransferRequest, names: PartNames) -> Opened:
 
 
 def _remove_leftovers(names: PartNames) -> None:
-    for path in (names.part, names.journal):
-        with storage_errors("remove", path):
-            path.unlink(missing_ok=True)
+    with storage_errors("remove", names.part):
+        names.part.unlink(missing_ok=True)
+    Journal(names.journal).remove()
 
 
 def checkpoint(part: PartFile, journal: Journal, header: Header, extents: list[Extent]) -> None:
