@@ -24,12 +24,15 @@ from wangp_downloader.transfer.request import SMALL_FILE, TransferRequest
 from wangp_downloader.transfer.spans import Lease, Ledger, lease_bytes, worth_splitting
 from wangp_downloader.transfer.transport import Intake
 from wangp_downloader.transfer.workers import Workers
-from wangp_downloader.units import KIB
+from wangp_downloader.units import KIB, MIB
 
 _CHECKPOINT_BYTES = 256 * KIB
 _SLOW_CHECKPOINT_S = 0.5
 _SYNC_SHARE = 4.0
 _HELD_UP_S = 1.0
+_LEAST_UNSYNCED = 64 * MIB
+_FIRST_UNSYNCED = 256 * MIB
+_UNSYNCED_S = 3.0
 Progressed = Callable[[int], None]
 
 
@@ -50,10 +53,12 @@ class _Claims:
     Attributes:
         extents: With the checksums of what was received.
         blocks: Number of the block, of all that were put, up to which they reach.
+        received: Bytes received until then.
     """
 
     extents: list[Extent]
     blocks: int
+    received: int
 
 
 class Books:
@@ -97,11 +102,13 @@ class Books:
             self.ledger.here.add(extent.start, extent.end)
         self.intake = Intake(self.ledger, bucket, progressed, pool)
         self._request = request
-        self._part, self._journal = opened.part, opened.journal
+        self._part, self._journal, self._room = opened.part, opened.journal, opened.room
+        if opened.size is not None:
+            self.intake.most_unsynced = _FIRST_UNSYNCED
         self._workers = workers
         self._lost: list[Extent] = []
         self._length_told = True
-        self._unsynced = self._reserved = False
+        self._reserved = False
         self._claims: _Claims | None = None
         self._follower = self._new_follower(opened.claimed)
         self._checkpoint_at = self._sync_took_s = 0.0
@@ -144,7 +151,8 @@ class Books:
         self.etag = etag
         for lease in self.ledger.leases:
             lease.end = min(lease.end, size)
-        self._part.need_room(size)
+        self._room.claim(self._part, size)
+        self.intake.most_unsynced = _FIRST_UNSYNCED
         self._follower.begin(size, new_hasher(self._request.digest, size))
 
     def lease(self, expected: int, bytes_per_s: float, sinks: Sequence[_Sink]) -> Lease | None:
@@ -189,25 +197,30 @@ class Books:
                 for sink in sinks:
                     sink.flush()
             self._checkpoint_at, self._checkpointed = now, self.intake.received
-            self._claims = _Claims(self.intake.checksums.take(), self._follower.taken)
+            extents = self.intake.checksums.take()
+            self._claims = _Claims(extents, self._follower.taken, self.intake.received)
         # No job waits for the disk to take blocks: those of a disk that hangs would use up all threads.
         if self._claims is not None and self._follower.written >= self._claims.blocks:
             claims, self._claims = self._claims, None
-            self._run(self._checkpoint_job(claims.extents), _ignore_none, self._not_synced)
+            self._run(self._checkpoint_job(claims.extents), lambda _: self._synced(claims.received))
+
+    def _synced(self, received: int) -> None:
+        """Note how far the disk is, and let no more come than it can take in some seconds: a kill would lose that."""
+        intake = self.intake
+        bytes_per_s = (received - intake.synced) / max(self._sync_took_s, 1e-3)
+        intake.most_unsynced = max(_LEAST_UNSYNCED, _UNSYNCED_S * bytes_per_s)
+        intake.synced = received
 
     def _is_time(self, sinks: Sequence[_Sink], now: float, every_s: float) -> bool:
         since = now - self._checkpoint_at
+        if self.intake.ahead:
+            return True
         if since < max(every_s, _SYNC_SHARE * self._sync_took_s):
             return False
         fresh = self.intake.received - self._checkpointed + sum(sink.buffered for sink in sinks)
         if since < _SLOW_CHECKPOINT_S and fresh < _CHECKPOINT_BYTES and not self._lost:
             return False
         return bool(fresh or self._lost)
-
-    def _not_synced(self, error: DownloaderError) -> None:
-        # Not claimed at the end either: a system tells only once that it could not write back.
-        self._unsynced = True
-        self.on_failure(error)
 
     def _reserve(self, size: int) -> None:
         """Reserve the file's space, now that its bytes come: who gets none of them should take none."""
@@ -245,7 +258,7 @@ class Books:
             journal.remove()
             part.truncate(0)
             if size is not None:
-                part.need_room(size)
+                self._room.claim(part, size)
 
         def done(_: None) -> None:
             self.clearing = self._reserved = False
@@ -296,13 +309,14 @@ class Books:
 
     def close(self, *, remove: bool, then: Callable[[], None]) -> None:
         """Make what has arrived resumable and close everything; ``remove`` deletes the journal."""
-        follower, extents = self._follower, [] if self._unsynced else self._unclaimed()
+        follower, extents = self._follower, self._unclaimed()
         self.intake.writer = self._claims = None
         self.intake.checksums.clear()
         header = self._header() if self.size is not None else None
 
         def job() -> None:
             follower.stop()
+            self._room.leave(self._part)
             if remove:
                 self._part.close()
                 self._journal.remove()

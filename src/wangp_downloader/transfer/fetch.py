@@ -13,6 +13,7 @@ from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.redirect import Origin
 from wangp_downloader.transfer.request import TransferOptions
 from wangp_downloader.transfer.spans import Lease
+from wangp_downloader.transfer.storage import Room
 from wangp_downloader.transfer.transport import LeaseSink
 from wangp_downloader.transfer.workers import Workers
 
@@ -83,6 +84,7 @@ class Context:
     options: TransferOptions
     bucket: TokenBucket
     pool: BufferPool
+    room: Room
     workers: Workers
     worker: Worker
     clock: Callable[[], float]

@@ -92,9 +92,9 @@ class FileTransfer:
         except TransferError as error:
             self._not_opened(error)
             return
-        request, lock = self.request, self._lock
+        request, lock, room = self.request, self._lock, self._context.room
         self._context.workers.submit(
-            lambda: work.open_part(request, lock, lambda: self._error is not None),
+            lambda: work.open_part(request, lock, room, lambda: self._error is not None),
             self._opened,
             self._not_opened,
         )

@@ -24,7 +24,7 @@ from wangp_downloader.units import MIB
 FORMAT = "wangp-part"
 VERSION = 1
 _MOST_SUPERSEDED = 20_000
-_MOST_BYTES = 256 * MIB
+_MOST_BYTES = 32 * MIB
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +103,8 @@ class Journal:
 
     def load(self) -> None:
         """Read what is there: nothing of a missing or foreign file, of a torn one what comes before the tear."""
+        if self.path.is_symlink():
+            return
         try:
             lines = read_small(self.path, _MOST_BYTES).split(b"\n")
         except OSError:
@@ -132,7 +134,9 @@ class Journal:
         fresh = self.path.with_name(self.path.name + ".new")
         content = msgspec.json.encode(header) + b"\n" + _encode(self.extents)
         with storage_errors("write", fresh):
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+            # A link of this name is somebody's trap, or mistake: what it points to is not ours.
+            fresh.unlink(missing_ok=True)
+            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
             try:
                 _write_all(fd, content)
                 os.fsync(fd)

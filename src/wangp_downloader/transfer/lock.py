@@ -41,7 +41,10 @@ class FileLock:
         Raises:
             OSError: The lock file can not be made.
         """
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        if self.path.is_symlink():
+            self.path.unlink()  # somebody's trap, or mistake: what it points to is not ours
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(self.path, flags, 0o666)
         try:
             taken = self._lock(fd) and self._still_there(fd)
         except BaseException:

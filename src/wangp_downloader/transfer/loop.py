@@ -33,6 +33,7 @@ from wangp_downloader.transfer.redirect import Origin
 from wangp_downloader.transfer.report import Report
 from wangp_downloader.transfer.request import TransferOptions, TransferRequest, TransferResult
 from wangp_downloader.transfer.shared_limit import SharedLimit
+from wangp_downloader.transfer.storage import Room
 from wangp_downloader.transfer.workers import Workers
 from wangp_downloader.units import KIB
 
@@ -108,7 +109,7 @@ class TransferLoop:
         self._share_each: float | None = None
         self._begun_under: float | None = None
         self._fresh_wanted = 0
-        context = Context(options, self._bucket, BufferPool(), self._workers, self, self._clock)
+        context = Context(options, self._bucket, BufferPool(), Room(), self._workers, self, self._clock)
         self._queue = Queue(
             [FileTransfer(request, Report(request.key, emit, now), context) for request in requests],
             max(1, options.files_at_once),

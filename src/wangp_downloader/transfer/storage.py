@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,10 +30,14 @@ _HINTS = {
     errno.ENOENT: "the folder was removed or renamed meanwhile: start again",
     errno.EFBIG: "the file system does not take files of this size (FAT32 ends at 4 GB)",
     errno.EIO: "the disk reports errors: check it before anything else",
+    errno.EISDIR: "something that this program did not make has this name: move it away and start again",
 }
 _PREALLOCATE_FROM = 4 * MIB
 _KEEP_FREE = 16 * MIB
-_OVER_A_NETWORK = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "afs")
+_UNWATCHED = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "afs", "vfat", "msdos", "exfat", "ntfs", "hfs")
+"""File systems that would send what is not sent yet before they tell a time of change, or tell it in seconds."""
+_NOT_RESERVED = frozenset({"tmpfs", "vfat", "msdos"})
+"""File systems on which reserving space writes to it."""
 
 
 @contextmanager
@@ -62,7 +67,7 @@ class PartFile:
         path: The file, created if it is not there.
 
     Attributes:
-        disturbed: True once something else seems to have written to it: its time of change was not ours.
+        disturbed: True once something else may have written to it: its time of change was not ours, or tells nothing.
 
     Raises:
         StorageError: It can not be opened.
@@ -70,18 +75,18 @@ class PartFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.disturbed = False
+        self._unsynced = False
         with storage_errors("write", path):
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
             self._fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
             if not stat.S_ISREG(os.fstat(self._fd).st_mode):
                 self.close()
-                raise OSError(errno.EINVAL, "it is no regular file", str(path))
+                raise OSError(errno.EISDIR, "it is no regular file", str(path))
             self._identity = self._stat()
             self._changed_ns = os.fstat(self._fd).st_mtime_ns
         self._file_system = _file_system(self._fd)
-        # A network's file system would send what is not sent yet before it tells the time.
-        self._watched = not self._file_system.startswith(_OVER_A_NETWORK)
+        self._watched = not self._file_system.startswith(_UNWATCHED)
+        self.disturbed = not self._watched
 
     @property
     def length(self) -> int:
@@ -107,21 +112,18 @@ class PartFile:
         if self._watched and os.fstat(self._fd).st_mtime_ns != self._changed_ns:
             self.disturbed = True
 
-    def need_room(self, size: int) -> None:
-        """Make sure that there is space for ``size`` bytes, what the file occupies already included.
+    @property
+    def device(self) -> int:
+        """The number of the file system that it is on."""
+        return self._identity[0]
 
-        Raises:
-            StorageError: There is too little.
-        """
-        with storage_errors("use the folder", self.path.parent):
-            needed = max(0, size - allocated(self.path))
-            free = shutil.disk_usage(self.path.parent).free
-        if needed + min(_KEEP_FREE, size) > free and needed > 0:
-            raise StorageError(
-                f"disk full: {self.path.parent} needs {format_size(needed)} more "
-                f"and {format_size(min(_KEEP_FREE, size))} to spare, {format_size(free)} are free",
-                hint=_HINTS[errno.ENOSPC],
-            )
+    def missing(self, size: int) -> int:
+        """Return how much of ``size`` bytes the file does not occupy yet; 0 once it is closed."""
+        if self._fd < 0:
+            return 0
+        found = os.fstat(self._fd)
+        blocks: int | None = getattr(found, "st_blocks", None)
+        return max(0, size - (found.st_size if blocks is None else blocks * 512))
 
     def reserve(self, size: int) -> None:
         """Reserve ``size`` bytes where that is cheap, so that a full disk shows early and the file is in one piece.
@@ -129,8 +131,7 @@ class PartFile:
         Raises:
             StorageError: There is too little space.
         """
-        # On tmpfs reserving touches every page once more.
-        if size >= _PREALLOCATE_FROM and self._file_system != "tmpfs":
+        if size >= _PREALLOCATE_FROM and self._file_system not in _NOT_RESERVED:
             with storage_errors("reserve space for", self.path):
                 _fallocate(self._fd, size)
                 self._changed_ns = os.fstat(self._fd).st_mtime_ns
@@ -145,10 +146,17 @@ class PartFile:
         """Bring what was written to the disk; may block for long.
 
         Raises:
-            StorageError: The disk refused, or the file is no longer at its path.
+            StorageError: The disk refused, now or earlier, or the file is no longer at its path.
         """
         with storage_errors("write", self.path):
-            getattr(os, "fdatasync", os.fsync)(self._fd)
+            # A system tells only once that it could not write back, and then takes the bytes for written.
+            if self._unsynced:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            try:
+                getattr(os, "fdatasync", os.fsync)(self._fd)
+            except OSError:
+                self._unsynced = True
+                raise
             found = self.path.stat()
             if (found.st_dev, found.st_ino) != self._identity:
                 raise FileNotFoundError(errno.ENOENT, "it was replaced by another file meanwhile")
@@ -187,6 +195,40 @@ else:
         # One thread writes, the readers have descriptors of their own: the position is ours.
         os.lseek(fd, offset, os.SEEK_SET)
         return os.write(fd, b"".join(chunks))
+
+
+class Room:
+    """The space that the open files of a run will still take: what is promised to one is not there for another."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[PartFile, int] = {}
+        self._lock = threading.Lock()
+
+    def claim(self, part: PartFile, size: int) -> None:
+        """Promise a part the space for ``size`` bytes in all; from any thread.
+
+        Raises:
+            StorageError: There is too little.
+        """
+        folder = part.path.parent
+        with self._lock, storage_errors("use the folder", folder):
+            free = shutil.disk_usage(folder).free
+            needed, spare = part.missing(size), min(_KEEP_FREE, size)
+            others = (each for each in self._sizes.items() if each[0] is not part)
+            promised = sum(other.missing(whole) for other, whole in others if other.device == part.device)
+            if needed and needed + promised + spare > free:
+                theirs = f", {format_size(promised)} of them for files on their way" if promised else ""
+                raise StorageError(
+                    f"disk full: {folder} needs {format_size(needed)} more and {format_size(spare)} to spare, "
+                    f"{format_size(free)} are free{theirs}",
+                    hint="make room on that disk and start again",
+                )
+            self._sizes[part] = size
+
+    def leave(self, part: PartFile) -> None:
+        """Promise a part nothing any more."""
+        with self._lock:
+            self._sizes.pop(part, None)
 
 
 def allocated(path: Path) -> int:

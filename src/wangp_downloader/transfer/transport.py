@@ -7,6 +7,7 @@ hf_xet's, needs a lease for its range, a sink for that lease, and the rules of :
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
@@ -65,6 +66,8 @@ class Intake:
         checksums: Of what was taken but is not journalled yet.
         writer: Writes the blocks; None while nothing is to be written.
         received: Bytes written or put so far in this run.
+        synced: Those of them that are certainly on the disk.
+        most_unsynced: Bytes that may be received and not synced.
         failure: The disk's refusal, or None.
     """
 
@@ -80,13 +83,19 @@ class Intake:
         self.pool = pool
         self.checksums = Checksums()
         self.writer: Writer | None = None
-        self.received = 0
+        self.received = self.synced = 0
+        self.most_unsynced = math.inf
         self.failure: DownloaderError | None = None
         self._progressed = progressed
 
     def has_room(self) -> bool:
         """Return whether another block can be taken without waiting for the disk."""
-        return self.writer is None or self.writer.has_room()
+        return not self.ahead and (self.writer is None or self.writer.has_room())
+
+    @property
+    def ahead(self) -> bool:
+        """True while more has been received than the disk can be expected to keep soon."""
+        return self.received - self.synced > self.most_unsynced
 
     def put(self, lease: Lease, run: Run, buffer: memoryview, count: int) -> bool:
         """Have a buffer's first ``count`` bytes written at the lease's position; return False if the disk refused."""

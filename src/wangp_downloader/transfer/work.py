@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from wangp_downloader.transfer.lock import FileLock
 from wangp_downloader.transfer.metadata import write_metadata
 from wangp_downloader.transfer.names import PartNames
 from wangp_downloader.transfer.request import TransferRequest
-from wangp_downloader.transfer.storage import PartFile, publish, storage_errors
+from wangp_downloader.transfer.storage import PartFile, Room, allocated, publish, storage_errors
 from wangp_downloader.units import MIB
 
 _BLOCK = MIB // 2
@@ -41,6 +42,7 @@ class Opened:
     Attributes:
         part: The open part file.
         journal: Its journal, loaded.
+        room: Where space is promised.
         claimed: What the journal claims, sorted and disjoint, not checked yet.
         size: Bytes of the whole file if known, from the request or the journal.
         etag: Validator of an earlier run.
@@ -49,6 +51,7 @@ class Opened:
 
     part: PartFile
     journal: Journal
+    room: Room
     claimed: list[Extent]
     size: int | None
     etag: str | None = None
@@ -110,7 +113,7 @@ def already_there(request: TransferRequest, cancelled: Cancelled = lambda: False
 
 
 def open_part(
-    request: TransferRequest, lock: FileLock, cancelled: Cancelled = lambda: False
+    request: TransferRequest, lock: FileLock, room: Room, cancelled: Cancelled = lambda: False
 ) -> Opened | InPlace | None:
     """Get hold of a request's part file.
 
@@ -132,14 +135,20 @@ def open_part(
     if found is not None:
         _remove_leftovers(names)
         return found
-    return _open(request, names)
+    return _open(request, names, room)
 
 
-def _open(request: TransferRequest, names: PartNames) -> Opened:
+def _open(request: TransferRequest, names: PartNames, room: Room) -> Opened:
     notices = []
     journal = Journal(names.journal)
-    if names.part.exists():
+    with storage_errors("read", names.part):
+        held = _own_bytes(names.part)
+    if held is None:
+        _remove_leftovers(names)
+    else:
         journal.load()
+        if held and journal.header is None:
+            notices.append(f"{names.destination.name} starts afresh: the journal of its part can not be read")
     header = journal.header
     reason = header.change_since(request) if header is not None else None
     if header is None or reason is not None:
@@ -155,11 +164,22 @@ def _open(request: TransferRequest, names: PartNames) -> Opened:
         claimed = disjoint(journal.extents, min(part.length, size or 0))
         journal.keep(claimed)
         if size is not None:
-            part.need_room(size)
+            room.claim(part, size)
     except BaseException:
+        if not journal.extents:
+            part.remove()
         part.close()
         raise
-    return Opened(part, journal, claimed, size, header.etag if header else None, notices)
+    return Opened(part, journal, room, claimed, size, header.etag if header else None, notices)
+
+
+def _own_bytes(part: Path) -> int | None:
+    """Return the bytes that a part occupies, None if there is none that can be ours: a link is not."""
+    try:
+        found = part.lstat()
+    except FileNotFoundError:
+        return None
+    return None if stat.S_ISLNK(found.st_mode) or found.st_nlink > 1 else allocated(part)
 
 
 def _remove_leftovers(names: PartNames) -> None:
@@ -248,11 +268,12 @@ def finish(
         StorageError: The disk refuses.
     """
     part.look()
+    whole = part.length >= size and allocated(part.path) >= size
     if part.length != size:
         part.truncate(size)
     if request.digest is not None and actual != request.digest.hex:
         return Mismatch(actual, changed_extents(part.path, extents))
-    if part.disturbed:
+    if part.disturbed or not whole:
         # The hash is that of what arrived: what is on the disk by now may be something else.
         changed = changed_extents(part.path, extents)
         if changed:
