@@ -46,7 +46,16 @@ def test_tuples_and_sets_become_lists() -> None:
         "\ud800",
         b"x",
     ],
-    ids=repr,
+    ids=[
+        "object",
+        "function",
+        "stand-in",
+        "text with one",
+        "list with a function",
+        "tuple as key",
+        "surrogate",
+        "bytes",
+    ],
 )
 def test_what_is_not_plain_is_refused(value: object) -> None:
     with pytest.raises(NotPlainError):
