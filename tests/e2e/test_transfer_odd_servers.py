@@ -279,3 +279,41 @@ def test_one_answer_without_a_range_among_good_ones_costs_nothing(tmp_path: Path
         [result] = fetch(request_for(f"{server.url}/x", tmp_path / "x", LARGE))
     assert result.verified
     assert result.bytes_fetched < 1.1 * len(LARGE)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 5\r\n\r\nhello", b"Connection: close\r\n\r\nhello"])
+def test_a_page_of_the_network_in_between_is_not_taken_for_the_file(tmp_path: Path, length: bytes) -> None:
+    count = 0
+
+    def portal(conversation: Conversation) -> None:
+        nonlocal count
+        count += 1
+        if 2 < count < 7:
+            conversation.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n" + length)
+            conversation.close()
+        else:
+            conversation.part(LARGE)
+
+    with serving(portal) as server:
+        [result] = fetch(request_for(f"{server.url}/x", tmp_path / "x", LARGE))
+    assert result.verified
+    assert result.bytes_fetched < 1.1 * len(LARGE)
+
+
+def test_versions_are_not_mixed_where_a_server_stops_naming_them(tmp_path: Path) -> None:
+    old, new = os.urandom(len(LARGE)), os.urandom(len(LARGE))
+    count = 0
+
+    def silent(conversation: Conversation) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            conversation.part(old, head='ETag: "1"\r\n')
+        else:
+            conversation.part(new)
+
+    with serving(silent) as server:
+        request = replace(request_for(f"{server.url}/x", tmp_path / "x", LARGE), digest=None)
+        [result] = fetch(request, options=replace(QUICK, connections=2))
+    assert result.error is None
+    assert (tmp_path / "x").read_bytes() in (old, new)

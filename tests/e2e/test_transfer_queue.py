@@ -213,3 +213,32 @@ def test_a_folder_that_goes_while_the_length_is_learnt_fails_that_file_alone(tmp
         gone, fine = TransferEngine().run(requests, cancel=CancelToken())
     assert isinstance(gone.error, StorageError)
     assert fine.verified
+
+
+def test_no_connection_of_before_a_limit_is_used_under_it(tmp_path: Path) -> None:
+    """Its kernel buffers would take megabytes that the limit has not granted."""
+    content = os.urandom(40 * 1024 * 1024)
+    engine = TransferEngine(TransferOptions(connections=4))
+    limited = threading.Event()
+    before: set[int] = set()
+    after: set[int] = set()
+
+    def answer(conversation: Conversation) -> None:
+        port = conversation.connection.getpeername()[1]
+        (after if limited.is_set() else before).add(port)
+        time.sleep(0.2)  # for the limit to come in the middle
+        conversation.part(content)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, FileProgress) and event.done > 8e6 and not limited.is_set():
+            engine.set_limit(40e6)
+            time.sleep(0.05)
+            limited.set()
+
+    with serving(answer) as server:
+        [result] = engine.run(
+            [_request(f"{server.url}/x", tmp_path / "x", content)], cancel=CancelToken(), emit=watch
+        )
+    assert result.verified
+    assert after
+    assert not before & after

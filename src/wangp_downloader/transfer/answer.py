@@ -18,7 +18,7 @@ from wangp_downloader.errors import (
     RemoteError,
     TransferError,
 )
-from wangp_downloader.transfer.headers import differs, parse_content_range, parse_length, wait_asked
+from wangp_downloader.transfer.headers import differs, lacks, parse_content_range, parse_length, wait_asked
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRYABLE = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
@@ -136,15 +136,16 @@ def _other_version(headers: Mapping[str, str], asked: Asked) -> Verdict | None:
 
 def _whole(headers: Mapping[str, str], asked: Asked) -> Verdict:
     total = parse_length(headers.get("content-length"))
+    if asked.size is not None and total != asked.size and _is_page(headers):
+        # A network that wants a login answers for everybody; it may be given one meanwhile.
+        error = TransferError(f"{asked.url} answered with a web page, not the file", retryable=True)
+        return Verdict(Meaning.RETRY, error=error)
     if total is not None and asked.size is not None and total != asked.size:
         return _changed(asked, total)
     if asked.size is None and _is_page(headers):
         return _fail(
             f"{asked.url} answered with a web page, not a file", "the site may want a login or a token"
         )
-    if total is None and asked.size is not None and _is_page(headers):
-        error = TransferError(f"{asked.url} answered with a web page, not the file", retryable=True)
-        return Verdict(Meaning.RETRY, error=error)
     other = _other_version(headers, asked)
     if other is not None:
         return other
@@ -177,6 +178,9 @@ def _part(headers: Mapping[str, str], asked: Asked) -> Verdict:
         return Verdict(Meaning.RETRY, error=error)
     if given.total is None and asked.size is None:
         error = TransferError(f"{asked.url} does not say how long the file is", retryable=True)
+        return Verdict(Meaning.ONE_STREAM, error=error)
+    if lacks(asked.etag, headers):
+        error = TransferError(f"{asked.url} does not say any more which version it sends", retryable=True)
         return Verdict(Meaning.ONE_STREAM, error=error)
     # One that runs on is taken up to the end that was asked for.
     end = min(given.end, asked.end)

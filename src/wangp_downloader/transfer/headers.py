@@ -72,6 +72,13 @@ def differs(known: str | None, headers: Mapping[str, str]) -> bool:
     return etag is not None and etag != known
 
 
+def lacks(known: str | None, headers: Mapping[str, str]) -> bool:
+    """Return whether an answer has no validator of the kind that is known: it can not be put to what is here."""
+    if known is None:
+        return False
+    return headers.get("last-modified" if known.startswith(_DATED) else "etag") is None
+
+
 def parse_status_line(line: bytes) -> int | None:
     """Return the status of a line like ``HTTP/1.1 206 Partial Content``, or None if it is no status line."""
     match = _STATUS_LINE.match(line)

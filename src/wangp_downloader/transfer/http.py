@@ -70,6 +70,7 @@ class HttpRequest:
         bytes_per_s: What a limit leaves for this connection, None for no limit. The kernel then gets a
             small receive buffer, so that the sender is held back too and does not come in bursts.
         fresh: True to open a new TCP connection.
+        oldest_s: Age up to which an open TCP connection may be used again, None for any.
         http2: True to use HTTP/2 where the server offers it.
     """
 
@@ -79,6 +80,7 @@ class HttpRequest:
     token: str | None = field(default=None, repr=False)
     bytes_per_s: float | None = None
     fresh: bool = False
+    oldest_s: float | None = None
     http2: bool = True
 
 
@@ -136,8 +138,12 @@ class HttpConnection:
         handle.setopt(pycurl.HTTPHEADER, _headers(request))
         if request.end is not None:
             handle.setopt(pycurl.RANGE, f"{request.start}-{request.end - 1}")
-        if request.fresh:
+        # In whole seconds, of which 0 would mean any age.
+        age_s = None if request.oldest_s is None else int(request.oldest_s)
+        if request.fresh or age_s == 0:
             handle.setopt(pycurl.FRESH_CONNECT, 1)
+        elif age_s is not None:
+            handle.setopt(pycurl.MAXLIFETIME_CONN, age_s)
         limited = request.bytes_per_s is not None
         handle.setopt(pycurl.BUFFERSIZE, _SMALL_BUFFER_BYTES if limited else _BUFFER_BYTES)
         # HTTP/2's own windows would take megabytes that the limit has not granted.

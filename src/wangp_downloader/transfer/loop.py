@@ -108,7 +108,7 @@ class TransferLoop:
         self._counted = 0
         self._share_each: float | None = None
         self._begun_under: float | None = None
-        self._fresh_wanted = 0
+        self._resized_at: float | None = None
         context = Context(options, self._bucket, BufferPool(), Room(), self._workers, self, self._clock)
         self._queue = Queue(
             [FileTransfer(request, Report(request.key, emit, now), context) for request in requests],
@@ -248,11 +248,12 @@ class TransferLoop:
             end=fetch.asked_end,
             token=file.source.token_for(fetch.url),
             bytes_per_s=self._share_each,
-            fresh=fetch.fresh or self._fresh_wanted > 0,
+            # TCP connections from before have kernel buffers for another limit.
+            oldest_s=None if self._resized_at is None else self._clock() - self._resized_at,
+            fresh=fetch.fresh,
             # It costs a third more of the loop's time, which matters only where that is the limit.
             http2=not self._pace.strained,
         )
-        self._fresh_wanted = max(0, self._fresh_wanted - 1)
         running.alive_at = running.window_at = self._clock()
         running.window_bytes = fetch.sink.taken
 
@@ -369,8 +370,8 @@ class TransferLoop:
         for running in list(self._running.values()):
             if running.fetch.verdict is not None:
                 running.file.restart(running.fetch)
-        # Idle TCP connections have kernel buffers of the old size: as many new ones are opened.
-        self._fresh_wanted = self._governor.most
+        if self._running or self._idle:
+            self._resized_at = self._clock()
 
     def _rest(self) -> None:
         began = self._clock()
