@@ -148,7 +148,9 @@ def _open(request: TransferRequest, names: PartNames, room: Room) -> Opened:
     else:
         journal.load()
         if held and journal.header is None:
-            notices.append(f"{names.destination.name} starts afresh: the journal of its part can not be read")
+            notices.append(
+                f"{names.destination.name} starts afresh: its part has no journal that can be read"
+            )
     header = journal.header
     reason = header.change_since(request) if header is not None else None
     if header is None or reason is not None:
