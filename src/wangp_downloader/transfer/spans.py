@@ -6,11 +6,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wangp_downloader.units import MIB
+from wangp_downloader.units import KIB, MIB
 
 UNKNOWN_END = 1 << 62
 """Stands for the end of a file whose size is not known."""
-_SMALLEST_HALF = MIB // 2
+_SMALLEST_HALF = 64 * KIB
 _LEASE_BYTES = 16 * MIB
 _SMALLEST_LEASE = 4 * MIB
 _LEASE_S = 0.25
