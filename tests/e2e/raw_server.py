@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 Answer = Callable[["Conversation"], None]
 
@@ -69,6 +69,9 @@ class RawServer:
     def close(self) -> None:
         self._closed = True
         self._socket.close()
+        for conversation in self.requests:
+            with suppress(OSError):
+                conversation.close()
 
 
 def _read_head(lines: Iterator[bytes]) -> str:

@@ -23,9 +23,14 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # documented, 
     hf_raise_for_status,
 )
 
-from wangp_downloader.errors import RemoteError
+from wangp_downloader.errors import OfflineError, RemoteError
 from wangp_downloader.paths import redact_url
+from wangp_downloader.remote.bounded import ENCODINGS, bound
 from wangp_downloader.remote.foreign import Asked, translate
+from wangp_downloader.remote.pool import within
+
+_MOST_SILENCES = 3
+"""A whole answer may take so many times the longest silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +84,37 @@ def _make_client(base: Any) -> Any:
             if call is None:
                 return super().send(request, **options)
             request.extensions = {**request.extensions, "timeout": _timeouts(call.timeout_s)}
+            request.headers["accept-encoding"] = ENCODINGS
+            ask = super().send
             # Raised from here, an error is not one of those that the package retries for half a minute.
             try:
-                response = super().send(request, **options)
+                # Timeouts of the library count from byte to byte: a server that trickles has none.
+                response = within(_MOST_SILENCES * call.timeout_s, lambda: ask(request, **options))
                 hf_raise_for_status(response)
+            except TimeoutError:
+                huggingface_hub.close_session()  # what still comes there comes to nobody
+                raise _too_slow(call) from None
             except Exception as error:
                 raise translate(error, call.asked) from error
             return response
 
     return GuardedClient(
-        event_hooks={"request": [guard]}, follow_redirects=True, timeout=None, verify=_ssl_context()
+        event_hooks={"request": [guard], "response": [_bound_ours]},
+        follow_redirects=True,
+        timeout=None,
+        verify=_ssl_context(),
+    )
+
+
+def _bound_ours(response: Any) -> None:
+    if _current.get() is not None:
+        bound(response)
+
+
+def _too_slow(call: Call) -> OfflineError:
+    return OfflineError(
+        f"no whole answer about {call.asked.what} in {_MOST_SILENCES * call.timeout_s:.0f} s",
+        hint="try again later, or use --offline to work with what is known",
     )
 
 

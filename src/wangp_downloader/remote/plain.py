@@ -13,16 +13,18 @@ import urllib.error
 import urllib.request
 from contextlib import closing
 from email.message import Message
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import IO
 from urllib.parse import urlsplit
 
 from wangp_downloader.errors import DownloaderError, NotFoundError, RemoteError
 from wangp_downloader.paths import redact_url
 from wangp_downloader.remote.foreign import Asked, UnreachableError, error_for_status, lowercase, translate
+from wangp_downloader.remote.pool import within
 
 _CONTENT_RANGE = re.compile(r"bytes\s+\d+-\d+/(\d+)")
 _HEADERS = {"User-Agent": "wangp-downloader", "Accept": "*/*", "Accept-Encoding": "identity"}
+_MOST_SILENCES = 3
 # Hosts that sign URLs for GET alone, or know no HEAD, answer it with one of these.
 _HEAD_REFUSED = frozenset({400, 401, 403, 404, 405, 406, 501})
 
@@ -72,7 +74,7 @@ def plain_size(url: str, timeout_s: float) -> int | None:
     asked = Asked(_shown(url))
     for method in ("HEAD", "GET"):
         try:
-            size = _ask(url, method, timeout_s)
+            size = within(_MOST_SILENCES * timeout_s, partial(_ask, url, method, timeout_s))
         except urllib.error.HTTPError as error:
             with closing(error):
                 if method == "HEAD" and error.code in _HEAD_REFUSED:

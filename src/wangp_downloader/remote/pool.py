@@ -5,10 +5,13 @@ Owns threads and the decision to give up on a host that is plainly away. Knows n
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import Generic, TypeVar
 
 from wangp_downloader.cancel import CancelToken
@@ -94,6 +97,33 @@ def _run(number: int, job: Callable[[], T]) -> Answered[T]:
     except Exception as error:  # noqa: BLE001 - a worker's edge: a bug costs this answer, not the program
         _log.exception("a question to a remote host failed")
         return Answered(number, None, RemoteError(f"internal error: {error!r}"))
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what ``work`` returns, from a daemon thread with the caller's context variables.
+
+    Raises:
+        TimeoutError: It took longer; it is left behind.
+        BaseException: What ``work`` raises.
+    """
+    future: Future[T] = Future()
+    context = contextvars.copy_context()
+    threading.Thread(
+        target=_run_into, args=(future, partial(context.run, work)), name="remote-request", daemon=True
+    ).start()
+    try:
+        return future.result(timeout=seconds)
+    finally:
+        del future  # an error's traceback leads here: what it holds is freed at once
+
+
+def _run_into(future: Future[T], work: Callable[[], T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+        future.set_exception(error)
+    finally:
+        del future
 
 
 class Breaker:

@@ -1,0 +1,105 @@
+"""Answers that are meant to hurt: endless, crawling, or small until they are unpacked."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.raw_server import Answer, Conversation, serving
+
+from wangp_downloader.errors import OfflineError
+from wangp_downloader.files import RemoteState
+from wangp_downloader.remote import bounded
+from wangp_downloader.remote.client import hub_file
+from wangp_downloader.remote.plain import plain_size
+from wangp_downloader.units import KIB, MIB
+
+if TYPE_CHECKING:
+    from tests.unit.remote.conftest import MakeRoom
+
+FILE = hub_file("org/name", "x.bin")
+INFO = json.dumps(
+    {"id": "org/name", "sha": "a" * 40, "siblings": [{"rfilename": "x.bin", "size": 7, "blobId": "b" * 40}]}
+).encode()
+
+
+def whole(body: bytes, encoding: str = "") -> Answer:
+    head = (
+        f"HTTP/1.1 200 OK\r\n{encoding}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return lambda conversation: conversation.send(head.encode() + body)
+
+
+def flood(conversation: Conversation) -> None:
+    while True:
+        conversation.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 20)
+        time.sleep(0.01)
+
+
+def trickle(conversation: Conversation) -> None:
+    conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        conversation.send(b" ")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (INFO, ""),
+        (gzip.compress(INFO), "Content-Encoding: gzip\r\n"),
+        (zlib.compress(INFO), "Content-Encoding: deflate\r\n"),
+        (gzip.compress(INFO), "Content-Encoding: GZIP\r\n"),
+    ],
+)
+def test_a_compressed_answer_is_read(make_room: MakeRoom, body: bytes, encoding: str) -> None:
+    with serving(whole(body, encoding)) as server:
+        (answer,) = make_room(endpoint=server.url).lookup(FILE)
+    assert (answer.state, answer.size) == (RemoteState.KNOWN, 7)
+    assert "accept-encoding: gzip, deflate" in server.requests[0].head.lower()
+
+
+@pytest.mark.parametrize("status", ["200 OK", "302 Found\r\nLocation: /elsewhere", "404 Not Found"])
+def test_an_answer_that_unpacks_to_very_much_is_refused(
+    make_room: MakeRoom, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    monkeypatch.setattr(bounded, "MOST_BYTES", 2 * MIB)
+    bomb = gzip.compress(b" " * 50 * MIB)
+    head = f"HTTP/1.1 {status}\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
+    with serving(lambda conversation: conversation.send(head + bomb)) as server:
+        (answer,) = make_room(endpoint=server.url).lookup(FILE)
+    assert answer.state is RemoteState.FAILED
+    assert "more than 2" in (answer.problem or "")
+
+
+def test_a_bomb_is_unpacked_in_small_steps() -> None:
+    steps = [len(step) for step in bounded._unpacked(iter([gzip.compress(b" " * 50 * MIB)]))]
+    assert sum(steps) == 50 * MIB
+    assert max(steps) <= MIB
+
+
+def test_an_encoding_nobody_asked_for_is_refused(make_room: MakeRoom) -> None:
+    with serving(whole(b"\0" * KIB, "Content-Encoding: br\r\n")) as server:
+        (answer,) = make_room(endpoint=server.url).lookup(FILE)
+    assert answer.state is RemoteState.FAILED
+    assert "encoding" in (answer.problem or "")
+
+
+@pytest.mark.parametrize("endless", [flood, trickle])
+def test_an_answer_that_never_ends_is_given_up(make_room: MakeRoom, endless: Answer) -> None:
+    began = time.monotonic()
+    with serving(endless) as server:
+        (answer,) = make_room(endpoint=server.url, timeout_s=0.3).lookup(FILE)
+        assert len(server.requests) == 2
+    assert answer.state is RemoteState.OFFLINE
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("endless", [flood])
+def test_a_plain_host_that_never_answers_is_given_up(endless: Answer) -> None:
+    with serving(endless) as server, pytest.raises(OfflineError):
+        plain_size(f"{server.url}/x.bin", 0.3)
