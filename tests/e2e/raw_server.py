@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -23,7 +24,9 @@ class Conversation:
     def send(self, data: bytes) -> None:
         self.connection.sendall(data)
 
-    def part(self, content: bytes, *, head: str = "", total: int | None = None) -> None:
+    def part(
+        self, content: bytes, *, head: str = "", total: int | None = None, bytes_per_s: int | None = None
+    ) -> None:
         """Answer properly: 206 for a range, 200 without one."""
         start, end = self.range or (0, len(content))
         status = "206 Partial Content" if self.range else "200 OK"
@@ -31,6 +34,10 @@ class Conversation:
         self.send(
             f"HTTP/1.1 {status}\r\n{place}{head}Content-Length: {end - start}\r\n\r\n".encode("latin-1")
         )
+        while bytes_per_s is not None and start < end:
+            self.send(content[start : min(end, start + bytes_per_s // 20)])
+            start += bytes_per_s // 20
+            time.sleep(0.05)
         self.send(content[start:end])
 
     def close(self) -> None:

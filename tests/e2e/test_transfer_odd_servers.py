@@ -16,7 +16,13 @@ from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import DownloaderError, OfflineError
 from wangp_downloader.events import Event, FileRetrying
 from wangp_downloader.files import Digest, DigestKind
-from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
+from wangp_downloader.transfer import (
+    TransferEngine,
+    TransferOptions,
+    TransferRequest,
+    TransferResult,
+    filetransfer,
+)
 
 MIB = 1024 * 1024
 CONTENT = os.urandom(3 * MIB + 17)
@@ -126,6 +132,25 @@ def test_a_trickle_counts_as_a_stall(tmp_path: Path, content: bytes) -> None:
         [result] = fetch(request_for(f"{server.url}/x", tmp_path / "x", content), options=options)
         assert time.monotonic() - began < 20
     assert result.verified
+
+
+def test_a_small_file_that_crawls_is_helped_by_other_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filetransfer, "_CRAWLS_S", 0.3)
+
+    def answer(conversation: Conversation) -> None:
+        if len(server.requests) == 1:
+            conversation.part(CONTENT, bytes_per_s=20_000)
+        else:
+            conversation.part(CONTENT)
+
+    with serving(answer) as server:
+        began = time.monotonic()
+        [result] = fetch(request_for(f"{server.url}/x", tmp_path / "x"))
+        assert time.monotonic() - began < 20  # alone it would take 157 s
+    assert result.verified
+    assert len(server.requests) > 1
 
 
 def test_header_lines_without_end_are_no_sign_of_life(tmp_path: Path) -> None:

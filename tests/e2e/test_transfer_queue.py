@@ -78,6 +78,31 @@ def test_a_server_that_asks_to_wait_holds_up_nobody_elses_files(tmp_path: Path) 
     assert not (tmp_path / ".held4.part").exists()
 
 
+def test_a_cdn_that_asks_to_wait_is_left_alone_by_files_that_are_redirected_there_later(
+    tmp_path: Path,
+) -> None:
+    asked_at: list[float] = []
+
+    def cdn(conversation: Conversation) -> None:
+        asked_at.append(time.monotonic())
+        if len(asked_at) == 1:
+            conversation.send(b"HTTP/1.1 429 Slow down\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n")
+        else:
+            conversation.part(LARGE)
+
+    def hub(conversation: Conversation) -> None:
+        if "/f0" not in conversation.head:
+            time.sleep(0.3)
+        location = f"Location: {far.url}/x\r\nContent-Length: 0\r\n\r\n".encode()
+        conversation.send(b"HTTP/1.1 302 Found\r\n" + location)
+
+    with serving(cdn) as far, serving(hub) as near:
+        requests = [_request(f"{near.url}/f{n}", tmp_path / f"f{n}", LARGE) for n in range(4)]
+        results = TransferEngine(TransferOptions(files_at_once=4)).run(requests, cancel=CancelToken())
+    assert all(result.verified for result in results)
+    assert asked_at[1] - asked_at[0] > 1.9
+
+
 def test_what_is_resumed_begins_however_many_rest_before_it(tmp_path: Path) -> None:
     cancel, ended = CancelToken(), []
     engine = TransferEngine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,8 +10,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +34,14 @@ from wangp_downloader.events import (
     Notice,
 )
 from wangp_downloader.files import Digest, DigestKind, Outcome
-from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
+from wangp_downloader.transfer import (
+    TransferEngine,
+    TransferOptions,
+    TransferRequest,
+    TransferResult,
+    follower,
+)
+from wangp_downloader.transfer.storage import PartFile
 
 REPO = "org/model"
 NAME = "model.safetensors"
@@ -42,6 +53,7 @@ QUICK = TransferOptions(
 PROGRAM = """
 import json, sys
 from pathlib import Path
+from typing import Any
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest
@@ -174,6 +186,32 @@ def test_changed_bytes_are_fetched_again_and_only_those(world: World) -> None:
     assert world.arrived()
     assert SIZE - first.bytes_fetched < second.bytes_fetched < SIZE - first.bytes_fetched + 5_000_000
     assert "changed on the disk" in world.notices()
+
+
+def test_a_sector_that_can_not_be_read_any_more_is_fetched_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.stop_in_the_middle()
+    written = threading.Event()
+    really = PartFile.write
+
+    class Sick(FileIO):
+        def readinto(self, buffer: Any, /) -> int | None:
+            if self.tell() == 0 and not written.is_set():
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().readinto(buffer)
+
+    def write(part: PartFile, offset: int, chunks: Sequence[bytes | memoryview]) -> None:
+        if offset == 0:
+            written.set()  # a disk gives the sector another place when it is written
+        really(part, offset, chunks)
+
+    monkeypatch.setattr(follower, "FileIO", Sick)
+    monkeypatch.setattr(PartFile, "write", write)
+    second = world.fetch()
+    assert second.verified
+    assert world.arrived()
+    assert second.bytes_fetched < SIZE - first.bytes_fetched + 5_000_000
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.e2e.raw_server import serving
+from tests.e2e.raw_server import Conversation, serving
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import StorageError
 from wangp_downloader.events import Event, FileProgress
@@ -185,3 +185,22 @@ def test_a_folder_under_a_hidden_name_is_said_with_what_to_do(tmp_path: Path) ->
     assert isinstance(result.error, StorageError)
     assert result.error.hint is not None
     assert "move it away" in result.error.hint
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_file_that_something_else_puts_in_place_meanwhile_is_kept(tmp_path: Path, same: bool) -> None:
+    target = tmp_path / "x"
+    theirs = CONTENT if same else CONTENT[::-1]
+
+    def answer(conversation: Conversation) -> None:
+        if not target.exists():
+            target.write_bytes(theirs)
+        conversation.part(CONTENT)
+
+    with serving(answer) as server:
+        request = TransferRequest("x", f"{server.url}/x", target, len(CONTENT), DIGEST)
+        [result] = TransferEngine(TransferOptions(connections=1)).run([request], cancel=CancelToken())
+    assert target.read_bytes() == theirs
+    assert result.verified is same
+    assert (result.error is None) is same
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == [".x.part"] * (not same)

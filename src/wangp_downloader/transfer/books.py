@@ -161,13 +161,13 @@ class Books:
         Args:
             expected: Connections that the file may come to have.
             bytes_per_s: What one of them brings.
-            sinks: Where its bytes go now.
+            sinks: Where bytes go now of which others may take over some.
         """
         size, ledger = self.size, self.ledger
-        if size is None or size <= SMALL_FILE or expected == 1:
+        if size is None or expected == 1:
             return ledger.lease(SMALL_FILE if size is None else size)
-        lease = ledger.lease(lease_bytes(size, expected, bytes_per_s))
-        if lease is not None:
+        lease = ledger.lease(size if size <= SMALL_FILE else lease_bytes(size, expected, bytes_per_s))
+        if lease is not None or not sinks:
             return lease
         for sink in sinks:
             sink.flush()  # what is gathered there is not left to do

@@ -38,6 +38,7 @@ class Fetch:
         lease: The range.
         sink: Where its bytes go.
         url: Where they come from now.
+        began: Monotonic time at which it was given out.
         ranged: False where the whole file is asked for without a range.
         fresh: True if it wants a new TCP connection.
         asked_end: End of the range as it was asked for, None without a range.
@@ -49,6 +50,7 @@ class Fetch:
     lease: Lease
     sink: LeaseSink
     url: str
+    began: float
     ranged: bool
     fresh: bool = False
     asked_end: int | None = None

@@ -11,14 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from wangp_downloader.errors import CancelledError, DownloaderError, IntegrityError, TransferError
-from wangp_downloader.events import Level
 from wangp_downloader.paths import redact_url
 from wangp_downloader.transfer import work
 from wangp_downloader.transfer.answer import Meaning, Verdict
 from wangp_downloader.transfer.books import Books
 from wangp_downloader.transfer.fetch import Context, Fetch, State
-from wangp_downloader.transfer.lock import FileLock
-from wangp_downloader.transfer.names import PartNames
+from wangp_downloader.transfer.opening import Opening
 from wangp_downloader.transfer.recovery import Recovery
 from wangp_downloader.transfer.redirect import Origin
 from wangp_downloader.transfer.report import Report
@@ -28,7 +26,7 @@ from wangp_downloader.transfer.spans import UNKNOWN_END, Lease
 from wangp_downloader.transfer.transport import LeaseSink
 from wangp_downloader.units import format_size
 
-_LOCK_POLL_S = 0.3
+_CRAWLS_S = 10.0
 
 
 class FileTransfer:
@@ -56,8 +54,8 @@ class FileTransfer:
         self.books: Books | None = None
         self._context = context
         self._recovery = Recovery(context.options)
-        self._lock = FileLock(PartNames.beside(request.destination).lock)
-        self._told_of_lock = self.held_up = False
+        self._opening = Opening(request, report, context)
+        self.held_up = False
         self._error: DownloaderError | None = None
         self.source = Source(request)
         self._settling: Callable[[], None] | None = None
@@ -87,17 +85,7 @@ class FileTransfer:
     def open(self) -> None:
         """Begin: get hold of the part file, in a worker thread."""
         self.state = State.OPENING
-        try:
-            Origin.of(self.request.url)
-        except TransferError as error:
-            self._not_opened(error)
-            return
-        request, lock, room = self.request, self._lock, self._context.room
-        self._context.workers.submit(
-            lambda: work.open_part(request, lock, room, lambda: self._error is not None),
-            self._opened,
-            self._not_opened,
-        )
+        self._opening.begin(self._opened, self._not_opened, lambda: self._error is not None)
 
     def take(self, now: float, most: int, expected: int) -> Fetch | None:
         """Give out the next range to fetch, None if there is none now.
@@ -116,15 +104,16 @@ class FileTransfer:
         source = self.source
         if self.fetches and (not source.resolved or source.one_stream or books.size is None):
             return None
-        lease = self._lease(books, expected)
+        lease = self._lease(books, expected, now)
         if lease is None:
             return None
         lease.epoch = self._recovery.epoch
-        fetch = Fetch(lease, LeaseSink(books.intake, lease), source.url, not source.one_stream, source.fresh)
+        sink = LeaseSink(books.intake, lease)
+        fetch = Fetch(lease, sink, source.url, now, not source.one_stream, source.fresh)
         self.fetches.append(fetch)
         return fetch
 
-    def _lease(self, books: Books, expected: int) -> Lease | None:
+    def _lease(self, books: Books, expected: int, now: float) -> Lease | None:
         if (self.source.one_stream or books.size is None) and books.ledger.here.total:
             # Nobody can say what comes after what is here: a stream begins at zero.
             self._start_over()
@@ -132,7 +121,11 @@ class FileTransfer:
         if self.source.one_stream:
             return books.ledger.lease(UNKNOWN_END)
         speed = self.report.bytes_per_s / max(1, len(self.fetches))
-        return books.lease(expected, speed, [fetch.sink for fetch in self.fetches])
+        fetches = self.fetches
+        if self.small:
+            # One request is enough for it, unless that crawls.
+            fetches = [fetch for fetch in fetches if now - fetch.began > _CRAWLS_S]
+        return books.lease(expected, speed, [fetch.sink for fetch in fetches])
 
     # -- what the loop tells
 
@@ -261,6 +254,11 @@ class FileTransfer:
         fetch.sink.flush()
         self._release(fetch)
         self.trouble(fetch, stall_error(fetch, self._context.options.stall_timeout_s))
+
+    def postpone(self, fetch: Fetch, until: float) -> None:
+        """Ask for a fetch's range later; nobody is to blame."""
+        self._release(fetch)
+        self.not_before = max(self.not_before, until)
 
     def restart(self, fetch: Fetch) -> None:
         """End a fetch so that its rest is asked for anew, on another connection; nobody is to blame."""
@@ -402,12 +400,7 @@ class FileTransfer:
             self._conclude_error()
             return
         self.state = State.LOCKED
-        self.not_before = self._context.clock() + _LOCK_POLL_S
-        if not self._told_of_lock:
-            self._told_of_lock = True
-            name = self.request.destination.name
-            self.report.locked()
-            self.report.notice(f"another instance is fetching {name}: waiting for it", Level.INFO)
+        self.not_before = self._opening.wait()
 
     # -- changes that need quiet: no fetch, no job
 
@@ -491,7 +484,7 @@ class FileTransfer:
         self._conclude(TransferResult(self.request.key, error, False, None, self.report.fetched))
 
     def _conclude(self, result: TransferResult) -> None:
-        self._lock.release()
+        self._opening.release()
         self.state = State.DONE
         self.result = result
         self.report.finished(result, stopped=isinstance(result.error, CancelledError))

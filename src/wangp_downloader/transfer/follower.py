@@ -7,6 +7,7 @@ read back, mostly from the page cache. Extents of an earlier run are checked aga
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from wangp_downloader.transfer.spans import UNKNOWN_END
 from wangp_downloader.transfer.storage import PartFile, storage_error
 from wangp_downloader.units import MIB
 
+_log = logging.getLogger(__name__)
 _BLOCK = MIB // 2
 _STRIDE = 2 * MIB
 """The thread is woken for so many new bytes, not for every few."""
@@ -222,8 +224,12 @@ class Follower:
         extent = self._claimed.pop()
         assert self._hasher is not None
         saved, start = self._hasher.copy(), self.hashed
-        if self._hash(file, extent.end, check=True) == extent.checksum:
-            return
+        try:
+            if self._hash(file, extent.end, check=True) == extent.checksum:
+                return
+        except OSError as error:
+            # A sector that can not be read any more is written anew.
+            _log.info("%s: bytes %d to %d: %s", self._part.path, extent.start, extent.end, error)
         self._hasher, self.hashed = saved, start
         if not self._stopped:
             with self._changed:

@@ -220,12 +220,16 @@ class TransferLoop:
 
     def _held(self, file: FileTransfer, now: float) -> bool:
         """Return whether the server that a file would be asked of wants to be left alone."""
+        return now < self._held_until(file.source.url)
+
+    def _held_until(self, url: str) -> float:
+        """Return the time before which nothing is to be asked of the server of ``url``."""
         if not self._holds:
-            return False
+            return 0.0
         try:
-            return now < self._holds.get(Origin.of(file.source.url), 0.0)
+            return self._holds.get(Origin.of(url), 0.0)
         except TransferError:
-            return False  # its address makes no sense: it fails by itself
+            return 0.0  # the address makes no sense: its file fails by itself
 
     def _start(self, running: _Running) -> None:
         try:
@@ -304,17 +308,27 @@ class TransferLoop:
         running.fetch.slow_to_fail = code == pycurl.E_OPERATION_TIMEDOUT
         target = running.file.ended(running.fetch, error)
         if target is not None and self._running.pop(running.fetch, None) is not None:
-            self._multi.remove_handle(running.connection.handle)
-            running.connection.handle.running = None
-            self._start(running)
-            return
-        if self._running.pop(running.fetch, None) is not None:
+            self._unplug(running)
+            self._follow(running, target)
+        elif self._running.pop(running.fetch, None) is not None:
             self._detach(running)
 
+    def _follow(self, running: _Running, url: str) -> None:
+        """Go on at ``url`` with a fetch that was redirected there, unless that server wants to be left alone."""
+        held_until = self._held_until(url)
+        if self._clock() < held_until:
+            self._idle.append(running.connection)
+            running.file.postpone(running.fetch, held_until)
+        else:
+            self._start(running)
+
     def _detach(self, running: _Running) -> None:
+        self._unplug(running)
+        self._idle.append(running.connection)
+
+    def _unplug(self, running: _Running) -> None:
         self._multi.remove_handle(running.connection.handle)
         running.connection.handle.running = None
-        self._idle.append(running.connection)
 
     # -- from time to time
 

@@ -10,7 +10,7 @@ from wangp_downloader.units import KIB, MIB
 
 UNKNOWN_END = 1 << 62
 """Stands for the end of a file whose size is not known."""
-_SMALLEST_HALF = 64 * KIB
+_SMALLEST_HALF = 16 * KIB
 _LEASE_BYTES = 16 * MIB
 _SMALLEST_LEASE = 4 * MIB
 _LEASE_S = 0.25

@@ -112,6 +112,14 @@ def already_there(request: TransferRequest, cancelled: Cancelled = lambda: False
     )
 
 
+def _same_appeared(request: TransferRequest, cancelled: Cancelled) -> bool:
+    """Return whether something else, Wan2GP perhaps, has put the very content at the destination meanwhile."""
+    try:
+        return request.digest is not None and already_there(request, cancelled) is not None
+    except (TransferError, StorageError):
+        return False
+
+
 def open_part(
     request: TransferRequest, lock: FileLock, room: Room, cancelled: Cancelled = lambda: False
 ) -> Opened | InPlace | None:
@@ -294,7 +302,12 @@ def finish(
         part.close()  # an open file can not be renamed there
     if cancelled():
         raise CancelledError
-    publish(part.path, request.destination)
+    try:
+        publish(part.path, request.destination)
+    except TransferError:
+        if not _same_appeared(request, cancelled):
+            raise
+        part.remove()
     part.close()
     problem = write_metadata(request)
     notices = () if problem is None else (problem,)
