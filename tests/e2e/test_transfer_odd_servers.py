@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.raw_server import Conversation, serving
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import DownloaderError, OfflineError
-from wangp_downloader.events import Event, FileRetrying
+from wangp_downloader.events import Event, FileRetrying, Notice
 from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer import (
     TransferEngine,
@@ -104,9 +104,11 @@ def test_a_stream_that_is_cut_at_the_same_place_every_time_is_given_up(tmp_path:
         conversation.send(CONTENT[: 2 * MIB])
         conversation.close()
 
+    heard: list[Event] = []
     with serving(answer) as server:
-        [result] = fetch(request_for(f"{server.url}/x", tmp_path / "x"))
+        [result] = fetch(request_for(f"{server.url}/x", tmp_path / "x"), events=heard)
         assert len(server.requests) <= QUICK.max_attempts + 1
+    assert any("the server can not go on with x" in e.text for e in heard if isinstance(e, Notice))
     assert result.error is not None
     assert not (tmp_path / "x").exists()
 

@@ -7,10 +7,12 @@ blocks and the giving back of their buffers.
 from __future__ import annotations
 
 from wangp_downloader.transfer.checksums import Extent, crc32
-from wangp_downloader.units import MIB
+from wangp_downloader.units import KIB, MIB
 
 BLOCK_BYTES = MIB
-"""Gathered before it is written: large enough for few system calls, small enough to stay in a core's cache."""
+"""Gathered before it is written, by a few connections: large enough for few system calls, small enough to stay in a core's cache."""
+_SMALLEST_BLOCK = 128 * KIB
+_MOST_GATHERED = 16 * MIB
 _MOST_IDLE = 16
 _EXTENT_BYTES = 4 * MIB
 
@@ -52,10 +54,20 @@ class Run:
         self.checksum = 0
 
 
-class BufferPool:
-    """Buffers that are used again: memory that is touched for the first time costs as much as a copy."""
+def block_bytes(connections: int) -> int:
+    """Return how much so many connections may gather each, before it is written."""
+    return max(_SMALLEST_BLOCK, min(BLOCK_BYTES, _MOST_GATHERED // connections))
 
-    def __init__(self) -> None:
+
+class BufferPool:
+    """Buffers that are used again: memory that is touched for the first time costs as much as a copy.
+
+    Attributes:
+        buffer_bytes: Size of each.
+    """
+
+    def __init__(self, buffer_bytes: int = BLOCK_BYTES) -> None:
+        self.buffer_bytes = buffer_bytes
         self._idle: list[memoryview] = []
 
     def __len__(self) -> int:
@@ -63,11 +75,11 @@ class BufferPool:
         return len(self._idle)
 
     def take(self) -> memoryview:
-        """Return a buffer of ``BLOCK_BYTES``; from any thread."""
+        """Return a buffer; from any thread."""
         try:
             return self._idle.pop()
         except IndexError:
-            return memoryview(bytearray(BLOCK_BYTES))
+            return memoryview(bytearray(self.buffer_bytes))
 
     def give(self, buffer: memoryview) -> None:
         """Take a buffer back; from any thread."""

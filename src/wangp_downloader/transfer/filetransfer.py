@@ -116,6 +116,8 @@ class FileTransfer:
     def _lease(self, books: Books, expected: int, now: float) -> Lease | None:
         if (self.source.one_stream or books.size is None) and books.ledger.here.total:
             # Nobody can say what comes after what is here: a stream begins at zero.
+            count, name = format_size(books.ledger.here.total), self.request.destination.name
+            self.report.notice(f"the server can not go on with {name}: its {count} are fetched again")
             self._start_over()
             return None
         if self.source.one_stream:

@@ -28,7 +28,6 @@ from wangp_downloader.units import KIB
 _ALL, _LATER = Taken.ALL, Taken.LATER  # looked up for every 16 KB
 _log = logging.getLogger(__name__)
 _REFUSED_BODY_BYTES = 64 * KIB
-_BUFFER_BYTES = 512 * KIB
 _SMALL_BUFFER_BYTES = 16 * KIB
 _MOST_HEADERS = 2000
 _SEGMENT_BYTES = 1440
@@ -51,11 +50,13 @@ class HttpSettings:
         trust: Certificates.
         user_agent: Of the program.
         connect_timeout_s: For TCP and TLS.
+        buffer_bytes: What libcurl may receive at once, and holds for a connection that is paused.
     """
 
     trust: Trust
     user_agent: str
     connect_timeout_s: float
+    buffer_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class HttpConnection:
         elif age_s is not None:
             handle.setopt(pycurl.MAXLIFETIME_CONN, age_s)
         limited = request.bytes_per_s is not None
-        handle.setopt(pycurl.BUFFERSIZE, _SMALL_BUFFER_BYTES if limited else _BUFFER_BYTES)
+        handle.setopt(pycurl.BUFFERSIZE, _SMALL_BUFFER_BYTES if limited else self._settings.buffer_bytes)
         # HTTP/2's own windows would take megabytes that the limit has not granted.
         http2 = request.http2 and not limited
         version = pycurl.CURL_HTTP_VERSION_2TLS if http2 else pycurl.CURL_HTTP_VERSION_1_1

@@ -20,7 +20,7 @@ import pycurl
 from wangp_downloader.cancel import CancelToken
 from wangp_downloader.errors import CancelledError, TransferError
 from wangp_downloader.events import Emit
-from wangp_downloader.transfer.blocks import BufferPool
+from wangp_downloader.transfer.blocks import BufferPool, block_bytes
 from wangp_downloader.transfer.certs import find_trust
 from wangp_downloader.transfer.fetch import Context, Fetch, State
 from wangp_downloader.transfer.filetransfer import FileTransfer
@@ -98,8 +98,9 @@ class TransferLoop:
         self._share: Any = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
+        pool = BufferPool(block_bytes(self._governor.most))
         self._settings = HttpSettings(
-            find_trust(options.ca_file), options.user_agent, options.connect_timeout_s
+            find_trust(options.ca_file), options.user_agent, options.connect_timeout_s, pool.buffer_bytes // 2
         )
         self._idle: list[HttpConnection] = []
         self._running: dict[Fetch, _Running] = {}
@@ -109,7 +110,7 @@ class TransferLoop:
         self._share_each: float | None = None
         self._begun_under: float | None = None
         self._resized_at: float | None = None
-        context = Context(options, self._bucket, BufferPool(), Room(), self._workers, self, self._clock)
+        context = Context(options, self._bucket, pool, Room(), self._workers, self, self._clock)
         self._queue = Queue(
             [FileTransfer(request, Report(request.key, emit, now), context) for request in requests],
             max(1, options.files_at_once),

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from wangp_downloader.errors import DownloaderError
-from wangp_downloader.transfer.blocks import BLOCK_BYTES, Block, BufferPool, Checksums, Run
+from wangp_downloader.transfer.blocks import Block, BufferPool, Checksums, Run
 from wangp_downloader.transfer.limiter import TokenBucket
 from wangp_downloader.transfer.spans import Lease, Ledger
 
@@ -128,7 +128,7 @@ class LeaseSink:
         buffered: Bytes taken that are not put into the part file yet.
     """
 
-    __slots__ = ("_bucket", "_buffer", "_intake", "_lease", "_run", "buffered")
+    __slots__ = ("_bucket", "_buffer", "_buffer_bytes", "_intake", "_lease", "_run", "buffered")
 
     def __init__(self, intake: Intake, lease: Lease) -> None:
         self.buffered = 0
@@ -136,6 +136,7 @@ class LeaseSink:
         self._lease = lease
         self._bucket = intake.bucket
         self._buffer: memoryview | None = None
+        self._buffer_bytes = intake.pool.buffer_bytes
         self._run = Run(lease.position)
 
     @property
@@ -150,7 +151,7 @@ class LeaseSink:
         # Nearly always: fits into the buffer, is not the last, no limit. This runs for every 16 KB.
         if (
             buffer is not None
-            and end < BLOCK_BYTES
+            and end < self._buffer_bytes
             and lease.position + end < lease.end
             and self._bucket.rate is None
         ):
@@ -166,7 +167,7 @@ class LeaseSink:
             if room <= 0:
                 return _STOP
             data, count = data[:room], room
-        if self.buffered + count >= BLOCK_BYTES and not self._intake.has_room():
+        if self.buffered + count >= self._buffer_bytes and not self._intake.has_room():
             return _LATER
         if not self._bucket.take(count):
             return _LATER
@@ -178,11 +179,11 @@ class LeaseSink:
         """Spread data over as many buffers as it needs; return False if the disk refused."""
         view = memoryview(data)
         while view:
-            if self.buffered == BLOCK_BYTES and not self.flush():
+            if self.buffered == self._buffer_bytes and not self.flush():
                 return False
             if self._buffer is None:
                 self._buffer = self._intake.pool.take()
-            part = view[: BLOCK_BYTES - self.buffered]
+            part = view[: self._buffer_bytes - self.buffered]
             self._buffer[self.buffered : self.buffered + len(part)] = part
             self.buffered += len(part)
             view = view[len(part) :]

@@ -21,7 +21,7 @@ class _Handle:
 
 def test_a_sink_that_wants_no_more_ends_the_request_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pycurl, "Curl", _Handle)
-    connection = HttpConnection(HttpSettings(Trust(None, None), "test", 1.0), object())
+    connection = HttpConnection(HttpSettings(Trust(None, None), "test", 1.0, 16384), object())
     connection.paused = True
     assert connection.unpause() == pycurl.E_WRITE_ERROR
     assert not connection.paused
