@@ -10,7 +10,7 @@ from wangp_downloader.transfer.checksums import Extent, crc32
 from wangp_downloader.units import KIB, MIB
 
 BLOCK_BYTES = MIB
-"""Gathered before it is written, by a few connections: large enough for few system calls, small enough to stay in a core's cache."""
+"""Gathered by each of a few connections: large enough for few system calls, small enough to stay in a core's cache."""
 _SMALLEST_BLOCK = 128 * KIB
 _MOST_GATHERED = 16 * MIB
 _MOST_IDLE = 16

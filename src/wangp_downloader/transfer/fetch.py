@@ -66,7 +66,7 @@ class Fetch:
         return self.lease.remaining <= self.sink.buffered
 
 
-class Worker(Protocol):
+class Network(Protocol):
     """What a file needs from the loop."""
 
     def stop(self, fetch: Fetch) -> None:
@@ -88,5 +88,5 @@ class Context:
     pool: BufferPool
     room: Room
     workers: Workers
-    worker: Worker
+    network: Network
     clock: Callable[[], float]

@@ -231,14 +231,14 @@ class FileTransfer:
             return
         if fetch.lease.epoch < self._recovery.epoch:
             return  # of the same trouble that was counted already
-        now, worker = self._context.clock(), self._context.worker
+        now, network = self._context.clock(), self._context.network
         wait_s = self._recovery.wait_after(error, now, slow=fetch.slow_to_fail)
         if wait_s is None:
             self.fail(error)
             return
-        worker.distress()
+        network.distress()
         if error.retry_after_s is not None:
-            worker.hold(Origin.of(fetch.url), wait_s)
+            network.hold(Origin.of(fetch.url), wait_s)
         # A broken stream may come from a stale address or a sick server behind it: ask for another.
         if self._recovery.failures > 1 and not self.fetches:
             self.source.forget_address()
@@ -266,7 +266,7 @@ class FileTransfer:
         """End a fetch so that its rest is asked for anew, on another connection; nobody is to blame."""
         if self.source.one_stream:
             return
-        self._context.worker.stop(fetch)
+        self._context.network.stop(fetch)
         fetch.sink.flush()
         self._release(fetch)
 
@@ -350,7 +350,7 @@ class FileTransfer:
     def stop_fetches(self) -> None:
         """End all fetches, keeping what they brought."""
         for fetch in list(self.fetches):
-            self._context.worker.stop(fetch)
+            self._context.network.stop(fetch)
             fetch.sink.flush()
             self._release(fetch)
 

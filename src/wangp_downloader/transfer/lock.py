@@ -19,15 +19,12 @@ class FileLock:
     """An exclusive lock by a file of its own; also excludes other holders in this process.
 
     Args:
-        path: The lock file; made when needed, removed at release.
-
-    Attributes:
-        advisory: False where the file system knows no locks, so that holding it means nothing.
+        path: The lock file; made when needed, removed at release. Where the file system knows no locks, all
+            hold it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.advisory = True
         self._fd = -1
 
     @property
@@ -78,7 +75,6 @@ class FileLock:
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-            self.advisory = False
         return True
 
     def _still_there(self, fd: int) -> bool:
@@ -96,9 +92,25 @@ def is_held(path: Path) -> bool:
     try:
         if not lock.acquire():
             return True
+    except PermissionError:
+        return _is_held_by_another_user(path)
     except OSError:
         return False
     lock.release()
+    return False
+
+
+def _is_held_by_another_user(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return False
+    try:
+        _lock_exclusively(fd)
+    except OSError as error:
+        return error.errno not in _UNSUPPORTED
+    finally:
+        os.close(fd)
     return False
 
 

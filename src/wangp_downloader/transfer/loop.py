@@ -137,7 +137,7 @@ class TransferLoop:
             self._close()
         return [self._result(file) for file in self._queue.all]
 
-    # -- what files ask (the Worker protocol)
+    # -- what files ask (the Network protocol)
 
     def stop(self, fetch: Fetch) -> None:
         """End a fetch now, without calling ``ended``."""

@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-from wangp_downloader.transfer.lock import FileLock
+from wangp_downloader.transfer.lock import FileLock, is_held
 
 _LOOK_EVERY_S = 0.5
 _TRIES = 5
@@ -64,17 +64,6 @@ class SharedLimit:
         alive = 0
         with contextlib.suppress(OSError):
             for path in self._folder.glob("*.instance"):
-                if path != self._lock.path and _is_held(path):
+                if path != self._lock.path and is_held(path):
                     alive += 1
         return alive
-
-
-def _is_held(path: Path) -> bool:
-    probe = FileLock(path)
-    try:
-        if not probe.acquire():
-            return True
-    except OSError:
-        return False
-    probe.release()
-    return False

@@ -277,26 +277,11 @@ def finish(
         TransferError: Something appeared at the destination meanwhile.
         StorageError: The disk refuses.
     """
-    part.look()
-    whole = part.length >= size and allocated(part.path) >= size
-    if part.length != size:
-        part.truncate(size)
-    if request.digest is not None and actual != request.digest.hex:
-        return Mismatch(actual, changed_extents(part.path, extents))
-    if part.disturbed or not whole:
-        # The hash is that of what arrived: what is on the disk by now may be something else.
-        changed = changed_extents(part.path, extents)
-        if changed:
-            return Mismatch(actual, changed)
-    names = PartNames.beside(request.destination)
+    mismatch = _compare(request, part, extents, size, actual)
+    if mismatch is not None:
+        return mismatch
     if request.digest is None:
-        with storage_errors("read", part.path):
-            problem = contradiction(part.path, request.destination.name)
-        if problem is not None:
-            aside = keep_aside(names)
-            raise IntegrityError(
-                f"{request.destination.name} is no good: {problem}", hint=f"it is kept as {aside}"
-            )
+        _refuse_contradiction(request, part)
     part.sync_data()
     if os.name == "nt":
         part.close()  # an open file can not be renamed there
@@ -314,6 +299,34 @@ def finish(
     if request.digest is None:
         return InPlace(False, NO_DIGEST, notices)
     return InPlace(True, None, notices)
+
+
+def _compare(
+    request: TransferRequest, part: PartFile, extents: list[Extent], size: int, actual: str
+) -> Mismatch | None:
+    """Compare what arrived with the digest, and what is on the disk with what arrived."""
+    part.look()
+    whole = part.length >= size and allocated(part.path) >= size
+    if part.length != size:
+        part.truncate(size)
+    if request.digest is not None and actual != request.digest.hex:
+        return Mismatch(actual, changed_extents(part.path, extents))
+    if part.disturbed or not whole:
+        # The hash is that of what arrived: what is on the disk by now may be something else.
+        changed = changed_extents(part.path, extents)
+        if changed:
+            return Mismatch(actual, changed)
+    return None
+
+
+def _refuse_contradiction(request: TransferRequest, part: PartFile) -> None:
+    with storage_errors("read", part.path):
+        problem = contradiction(part.path, request.destination.name)
+    if problem is not None:
+        aside = keep_aside(PartNames.beside(request.destination))
+        raise IntegrityError(
+            f"{request.destination.name} is no good: {problem}", hint=f"it is kept as {aside}"
+        )
 
 
 def keep_aside(names: PartNames) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
@@ -24,7 +25,7 @@ from wangp_downloader.transfer.containers import contradiction
 from wangp_downloader.transfer.curl_errors import TABLE, curl_error
 from wangp_downloader.transfer.follower import Follower
 from wangp_downloader.transfer.journal import Header, Journal, disjoint
-from wangp_downloader.transfer.lock import FileLock
+from wangp_downloader.transfer.lock import FileLock, is_held
 from wangp_downloader.transfer.names import PartNames
 from wangp_downloader.transfer.parts import PartKind, list_parts, remove_part
 from wangp_downloader.transfer.request import TransferRequest
@@ -251,6 +252,22 @@ def test_instances_share_the_limit(tmp_path: Path) -> None:
     assert first.share(100.0, 3.0) == 100.0
     first.leave()
     assert SharedLimit(None).share(7.0, 0.0) == 7.0
+
+
+def test_a_lock_of_another_user_is_seen_though_its_file_can_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = FileLock(tmp_path / "x.lock")
+    assert theirs.acquire()
+
+    def refuse(lock: FileLock) -> bool:
+        raise PermissionError(errno.EACCES, "not yours")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    assert is_held(theirs.path)
+    theirs.release()
+    theirs.path.touch()
+    assert not is_held(theirs.path)
 
 
 def test_trust_follows_the_environment(tmp_path: Path) -> None:
