@@ -149,6 +149,16 @@ async def test_the_palette_offers_every_command_and_slash_is_text_there(open_app
         await screen.until(lambda: screen.app.screen is screen.main, "the palette's end")
 
 
+@pytest.mark.parametrize("keys", [("ctrl+p", "pageup"), ("ctrl+p", "down", "pageup", "pagedown")])
+async def test_the_palette_takes_keys_that_come_before_it_is_laid_out(
+    open_app: Open, keys: tuple[str, ...]
+) -> None:
+    async with open_app() as screen:
+        await screen.press(*keys)
+        await screen.press("escape")
+        await screen.until(lambda: screen.app.screen is screen.main)
+
+
 async def test_no_keys_of_the_main_screen_are_shown_under_a_dialog(open_app: Open) -> None:
     async with open_app() as screen:
         assert "Download" in screen.main.keys.text

@@ -22,6 +22,7 @@ from textual.app import App, SystemCommand
 from textual.events import Event as InputEvent
 from textual.events import Key, Paste
 from textual.screen import Screen
+from textual.theme import ThemeProvider
 from textual.timer import Timer
 
 from wangp_downloader.errors import DownloaderError
@@ -33,6 +34,7 @@ from wangp_downloader.tui.front import Question
 from wangp_downloader.tui.messages import PlanArrived
 from wangp_downloader.tui.plan_cache import save_plan
 from wangp_downloader.tui.screens.main import MainScreen
+from wangp_downloader.tui.screens.palette import Palette
 from wangp_downloader.tui.screens.panes import MIDDLE_CELLS, TALL_CELLS, WIDE_CELLS
 from wangp_downloader.tui.state import UiState, load_state, save_state
 from wangp_downloader.tui.widgets.ordered import OrderedInput
@@ -252,6 +254,15 @@ class DownloaderApp(App[None]):
                 self.main.take_view(self._before_demo)
             self._in_demo, self._before_demo = False, None
             self.main.restart(self.wiring.open_engine, f"saved {answer}")
+
+    def action_command_palette(self) -> None:
+        """Show the command palette."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """Show the themes to choose from."""
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every command in the palette, then Textual's own."""
