@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,17 +22,16 @@ from wangp_downloader.transfer.curl_errors import curl_error
 from wangp_downloader.transfer.headers import parse_status_line
 from wangp_downloader.transfer.redirect import escaped
 from wangp_downloader.transfer.transport import Sink, Taken
+from wangp_downloader.transfer.window import NewSockets
 from wangp_downloader.units import KIB
 
 _ALL, _LATER = Taken.ALL, Taken.LATER  # looked up for every 16 KB
 _log = logging.getLogger(__name__)
 _REFUSED_BODY_BYTES = 64 * KIB
-_SMALL_BUFFER_BYTES = 16 * KIB
+_SMALL_BUFFER = 16 * KIB
+_SMALLEST_BUFFER = 8 * KIB
+_BUFFER_S = 0.016
 _MOST_HEADERS = 2000
-_SEGMENT_BYTES = 1440
-_SLACK_S = 0.02
-_SMALLEST_WINDOW = 8 * KIB
-_LARGEST_WINDOW = 4096 * KIB
 # Without a name in pycurl: CURLSSLOPT_NATIVE_CA and CURLOPT_SUPPRESS_CONNECT_HEADERS of curl/curl.h.
 _NATIVE_CA = 1 << 4
 _SUPPRESS_CONNECT_HEADERS = 265
@@ -68,8 +66,8 @@ class HttpRequest:
         start: First byte.
         end: Byte after the last, None for the whole file without ``Range``.
         token: For the ``Authorization`` header, or None.
-        bytes_per_s: What a limit leaves for this connection, None for no limit. The kernel then gets a
-            small receive buffer, so that the sender is held back too and does not come in bursts.
+        bytes_per_s: What a limit leaves for this connection, None for no limit. The sender then
+            gets a small window, so that it is held back too and does not come in bursts.
         fresh: True to open a new TCP connection.
         oldest_s: Age up to which an open TCP connection may be used again, None for any.
         http2: True to use HTTP/2 where the server offers it.
@@ -111,7 +109,7 @@ class HttpConnection:
         self._take: Callable[[bytes], Taken] | None = None
         self._refused = 0
         self._rate: float | None = None
-        self._descriptor = -1
+        self._sockets = NewSockets()
 
     def prepare(self, request: HttpRequest, sink: Sink, on_head: OnHead) -> None:
         """Set the handle up for a request; adding it to a multi handle starts it.
@@ -146,16 +144,23 @@ class HttpConnection:
         elif age_s is not None:
             handle.setopt(pycurl.MAXLIFETIME_CONN, age_s)
         limited = request.bytes_per_s is not None
-        handle.setopt(pycurl.BUFFERSIZE, _SMALL_BUFFER_BYTES if limited else self._settings.buffer_bytes)
+        handle.setopt(pycurl.BUFFERSIZE, self._buffer_bytes(request.bytes_per_s))
         # HTTP/2's own windows would take megabytes that the limit has not granted.
         http2 = request.http2 and not limited
         version = pycurl.CURL_HTTP_VERSION_2TLS if http2 else pycurl.CURL_HTTP_VERSION_1_1
         handle.setopt(pycurl.HTTP_VERSION, version)
-        self._rate, self._descriptor = request.bytes_per_s, -1
+        self._rate, self._sockets = request.bytes_per_s, NewSockets()
         if limited:
-            handle.setopt(pycurl.SOCKOPTFUNCTION, self._shrink_buffer)
+            handle.setopt(pycurl.SOCKOPTFUNCTION, self._socket_made)
+            handle.setopt(pycurl.PREREQFUNCTION, self._connected)
         self._common(handle)
         _proxy_as_everywhere(handle, request.url)
+
+    def _buffer_bytes(self, bytes_per_s: float | None) -> int:
+        """Return what libcurl may receive at once: under a limit so little that it comes evenly."""
+        if bytes_per_s is None:
+            return self._settings.buffer_bytes
+        return max(_SMALLEST_BUFFER, min(_SMALL_BUFFER, int(bytes_per_s * _BUFFER_S)))
 
     def _common(self, handle: Any) -> None:
         handle.setopt(pycurl.NOSIGNAL, 1)
@@ -186,16 +191,6 @@ class HttpConnection:
             return int(error.args[0])
         return 0
 
-    def fit_buffer(self) -> None:
-        """Widen a new connection's buffer to what its round trip needs, once that is known."""
-        if self._rate is None or self._descriptor < 0 or self._take is None:
-            return
-        descriptor, self._descriptor = self._descriptor, -1
-        handle = self.handle
-        trip = handle.getinfo(pycurl.CONNECT_TIME) - handle.getinfo(pycurl.NAMELOOKUP_TIME)
-        # libcurl may have tried several sockets: the one seen last is not always the one in use.
-        _set_buffer(descriptor, _buffer_for(self._rate, max(0.0, trip)), handle.getinfo(pycurl.LOCAL_PORT))
-
     def error(self, code: int, detail: str) -> DownloaderError:
         """Return what libcurl's error code means."""
         return self.broken or curl_error(code, detail, self._url)
@@ -206,10 +201,15 @@ class HttpConnection:
         self._on_head = _refuse
         self.handle.close()
 
-    def _shrink_buffer(self, descriptor: int, purpose: int) -> int:
-        self._descriptor = descriptor
-        _set_buffer(descriptor, _buffer_for(self._rate or 0.0, 0.0))
+    def _socket_made(self, descriptor: int, purpose: int) -> int:
+        self._sockets.add(descriptor)
         ok: int = pycurl.SOCKOPT_OK
+        return ok
+
+    def _connected(self, remote: str, local: str, remote_port: int, local_port: int) -> int:
+        if self._rate is not None:
+            self._sockets.connected(local_port, self._rate)
+        ok: int = pycurl.PREREQFUNC_OK
         return ok
 
     def _header(self, line: bytes) -> int | None:
@@ -261,30 +261,6 @@ def _headers(request: HttpRequest) -> list[bytes]:
             raise TransferError("the token holds characters that can not be sent", hint="check HF_TOKEN")
         headers.append(f"Authorization: Bearer {request.token}")
     return [header.encode() for header in headers]
-
-
-def _set_buffer(descriptor: int, size: int, port: int | None = None) -> None:
-    """Set the receive buffer of a socket, if it is the one bound to ``port``."""
-    try:
-        opened = socket.socket(fileno=descriptor)
-    except OSError:
-        return
-    try:
-        if port is None or opened.getsockname()[1] == port:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-        if port is None:
-            # The window opens in steps of a segment, which may be 64 KB on loopback and jumbo links.
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT_BYTES)
-    except (OSError, AttributeError, IndexError):
-        pass  # a system without the option: the limit holds all the same, only less smoothly
-    finally:
-        opened.detach()
-
-
-def _buffer_for(bytes_per_s: float, round_trip_s: float) -> int:
-    """Return a receive buffer that lets a rate through and holds little more."""
-    size = int(bytes_per_s * (1.5 * round_trip_s + _SLACK_S))
-    return max(_SMALLEST_WINDOW, min(_LARGEST_WINDOW, size))
 
 
 def _proxy_as_everywhere(handle: Any, url: str) -> None:

@@ -352,7 +352,6 @@ class TransferLoop:
 
     def _watch(self, running: _Running, now: float, *, slept: bool) -> None:
         """End a connection that brings nothing: stalled, or open though all its bytes are here."""
-        running.connection.fit_buffer()
         taken = running.fetch.sink.taken
         if running.connection.paused or slept:
             running.alive_at = running.window_at = now
