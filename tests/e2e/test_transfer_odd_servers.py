@@ -21,7 +21,7 @@ from wangp_downloader.transfer import (
     TransferOptions,
     TransferRequest,
     TransferResult,
-    filetransfer,
+    fetching,
 )
 
 MIB = 1024 * 1024
@@ -139,7 +139,7 @@ def test_a_trickle_counts_as_a_stall(tmp_path: Path, content: bytes) -> None:
 def test_a_small_file_that_crawls_is_helped_by_other_connections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filetransfer, "_CRAWLS_S", 0.3)
+    monkeypatch.setattr(fetching, "_CRAWLS_S", 0.3)
 
     def answer(conversation: Conversation) -> None:
         if len(server.requests) == 1:

@@ -22,6 +22,7 @@ from wangp_downloader.transfer.headers import differs, lacks, parse_content_rang
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRYABLE = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
+_PAGE_HINT = "the site may want a login or a token"
 _MAYBE_EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
@@ -53,6 +54,7 @@ class Asked:
         at_origin: True if it went to the request's own URL, not to what that redirected to.
         with_token: True if a token was sent.
         etag: Validator of the answers so far, where there is no digest to rely on; else None.
+        provable: True if a digest will tell whether the content is the right one.
     """
 
     url: str
@@ -62,6 +64,7 @@ class Asked:
     at_origin: bool = True
     with_token: bool = False
     etag: str | None = None
+    provable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +139,12 @@ def _other_version(headers: Mapping[str, str], asked: Asked) -> Verdict | None:
 
 def _whole(headers: Mapping[str, str], asked: Asked) -> Verdict:
     total = parse_length(headers.get("content-length"))
-    if asked.size is not None and total != asked.size and _is_page(headers):
-        # A network that wants a login answers for everybody; it may be given one meanwhile.
-        error = TransferError(f"{asked.url} answered with a web page, not the file", retryable=True)
-        return Verdict(Meaning.RETRY, error=error)
+    if asked.size is not None and _is_page(headers) and not (asked.provable and total == asked.size):
+        return _page(asked)
     if total is not None and asked.size is not None and total != asked.size:
         return _changed(asked, total)
     if asked.size is None and _is_page(headers):
-        return _fail(
-            f"{asked.url} answered with a web page, not a file", "the site may want a login or a token"
-        )
+        return _fail(f"{asked.url} answered with a web page, not a file", _PAGE_HINT)
     other = _other_version(headers, asked)
     if other is not None:
         return other
@@ -155,11 +154,21 @@ def _whole(headers: Mapping[str, str], asked: Asked) -> Verdict:
     return Verdict(Meaning.BODY, total=total, end=total)
 
 
+def _page(asked: Asked) -> Verdict:
+    # A network that wants a login answers for everybody; it may be given one meanwhile.
+    error = TransferError(
+        f"{asked.url} answered with a web page, not the file", retryable=True, hint=_PAGE_HINT
+    )
+    return Verdict(Meaning.RETRY, error=error)
+
+
 def _is_page(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").lower().startswith("text/html")
 
 
 def _part(headers: Mapping[str, str], asked: Asked) -> Verdict:
+    if _is_page(headers) and not asked.provable:
+        return _page(asked)
     given = parse_content_range(headers.get("content-range"))
     if given is None or given.start is None or given.end is None or asked.end is None:
         said = headers.get("content-range", "no Content-Range")
@@ -209,7 +218,16 @@ def _refusal(status: int, headers: Mapping[str, str], asked: Asked) -> Downloade
     detail = headers.get("x-error-message", "")[:200]
     said = f"{asked.url} answered {status}" + (f" ({code or detail})" if code or detail else "")
     page = asked.url.partition("/resolve/")[0]
-    if code == "GatedRepo" or (status == 403 and not code):
+    if status == 403 and not code:
+        hub = "/resolve/" in asked.url
+        licence = (
+            f"if {page} asks to accept a licence, do so and give a token (`hf auth login` or HF_TOKEN); "
+        )
+        return GatedError(
+            f"{said}: access is refused",
+            hint=f"{licence}else a firewall or proxy on the way refuses it" if hub else _PAGE_HINT,
+        )
+    if code == "GatedRepo":
         return GatedError(
             f"{said}: access to it must be granted first",
             hint=f"accept the licence on {page}, then give a token (`hf auth login` or HF_TOKEN)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from wangp_downloader.errors import DownloaderError, OfflineError, StorageError,
 _WEIRD_SERVER_REPLY = 8
 _HTTP2_STREAM = 92
 _PROXY = 97
+_TOO_LARGE = 100
+_CONNECT = re.compile(r"CONNECT tunnel failed, response (\d{3})")
 _CA_HINT = "behind a company proxy, SSL_CERT_FILE must name its certificate"
 _NET_HINT = "check the network, a VPN and the proxy settings"
 
@@ -37,7 +40,8 @@ class _Row:
 
 
 TABLE: dict[int, _Row] = {
-    pycurl.E_UNSUPPORTED_PROTOCOL: _Row(_never, "only http and https are fetched"),
+    # Also for a status line of another protocol; addresses were looked at before.
+    pycurl.E_UNSUPPORTED_PROTOCOL: _Row(_retry, "the server does not speak HTTP"),
     pycurl.E_URL_MALFORMAT: _Row(_never, "the address makes no sense"),
     pycurl.E_COULDNT_RESOLVE_PROXY: _Row(_offline, "the proxy's name can not be resolved"),
     pycurl.E_COULDNT_RESOLVE_HOST: _Row(_offline, "the host's name can not be resolved (DNS)"),
@@ -60,9 +64,18 @@ TABLE: dict[int, _Row] = {
     pycurl.E_BAD_CONTENT_ENCODING: _Row(_never, "the content is encoded in an unknown way"),
     _HTTP2_STREAM: _Row(_retry, "HTTP/2 stream error"),
     _PROXY: _Row(_retry, "the proxy refused", "check HTTPS_PROXY and NO_PROXY"),
+    _TOO_LARGE: _Row(_retry, "the answer's headers are too large"),
     pycurl.E_WRITE_ERROR: _Row(_retry, "the answer was cut off"),
     pycurl.E_OUT_OF_MEMORY: _Row(lambda text, hint: StorageError(text, hint=hint), "out of memory"),
 }
+
+
+def _proxy_error(status: int, url: str) -> DownloaderError:
+    """Return the error for a proxy that answered a CONNECT with something else than a connection."""
+    if status == 407:
+        return _never(f"{url}: the proxy wants a login (407)", "put user and password into HTTPS_PROXY")
+    text, hint = f"{url}: the proxy refused ({status})", "check HTTPS_PROXY and NO_PROXY"
+    return _retry(text, hint) if status >= 500 or status == 429 else _never(text, hint)
 
 
 def curl_error(code: int, detail: str, url: str) -> DownloaderError:
@@ -73,6 +86,9 @@ def curl_error(code: int, detail: str, url: str) -> DownloaderError:
         detail: libcurl's own sentence; may name host and port, never a query.
         url: Redacted URL.
     """
+    refused = _CONNECT.search(detail)
+    if refused is not None:
+        return _proxy_error(int(refused[1]), url)
     row = TABLE.get(code)
     if row is None:
         return _retry(f"{url}: {detail or f'libcurl error {code}'}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -15,8 +17,24 @@ if TYPE_CHECKING:
     from wangp_downloader.transfer.queue import Queue
 
 
+_DESCRIPTORS = 4096
+
+
 def _ignore_result(result: TransferResult) -> None:
     pass
+
+
+def _allow_descriptors() -> None:
+    """Raise the soft limit of open files, which is 256 on macOS: connections, parts and journals need more."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - Windows has none
+
+    with contextlib.suppress(OSError, ValueError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class TransferEngine:
@@ -61,6 +79,7 @@ class TransferEngine:
         """
         from wangp_downloader.transfer.loop import TransferLoop  # noqa: PLC0415 - loads libcurl
 
+        _allow_descriptors()
         loop = TransferLoop(requests, self.options, lambda: self._limit, self._commands, emit)
         try:
             return loop.run(cancel, done)

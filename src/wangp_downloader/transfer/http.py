@@ -71,6 +71,7 @@ class HttpRequest:
         fresh: True to open a new TCP connection.
         oldest_s: Age up to which an open TCP connection may be used again, None for any.
         http2: True to use HTTP/2 where the server offers it.
+        ask_names: True to ask the name server again: what is remembered may be that it did not answer.
     """
 
     url: str
@@ -81,6 +82,7 @@ class HttpRequest:
     fresh: bool = False
     oldest_s: float | None = None
     http2: bool = True
+    ask_names: bool = False
 
 
 class HttpConnection:
@@ -143,6 +145,8 @@ class HttpConnection:
             handle.setopt(pycurl.FRESH_CONNECT, 1)
         elif age_s is not None:
             handle.setopt(pycurl.MAXLIFETIME_CONN, age_s)
+        if request.ask_names:
+            handle.setopt(pycurl.DNS_CACHE_TIMEOUT, 0)
         limited = request.bytes_per_s is not None
         handle.setopt(pycurl.BUFFERSIZE, self._buffer_bytes(request.bytes_per_s))
         # HTTP/2's own windows would take megabytes that the limit has not granted.

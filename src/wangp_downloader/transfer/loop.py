@@ -45,6 +45,8 @@ _LATE_S = 5.0
 _SLEPT_S = 10.0
 _LINGER_S = 1.0
 _TRICKLE_BYTES_PER_S = 512
+_NAMES_DOUBTED_S = 60.0
+_NOT_RESOLVED = frozenset({pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY})
 _POLITE_BYTES_PER_S = 512 * KIB
 
 
@@ -109,7 +111,9 @@ class TransferLoop:
         self._counted = 0
         self._share_each: float | None = None
         self._begun_under: float | None = None
-        self._resized_at: float | None = None
+        # TCP connections from before have kernel buffers for another limit, or may be dead without a word.
+        self._renewed_at: float | None = None
+        self._unresolved_at = -math.inf
         context = Context(options, self._bucket, pool, Room(), self._workers, self, self._clock)
         self._queue = Queue(
             [FileTransfer(request, Report(request.key, emit, now), context) for request in requests],
@@ -199,7 +203,7 @@ class TransferLoop:
         held_up = sum(running.file.held_up for running in self._running.values())
         while len(self._running) - held_up < allowed:
             ready = [file for file in self._queue.open if self._may_ask(file, now)]
-            ready.sort(key=lambda file: len(file.fetches))
+            ready.sort(key=lambda file: (file.troubled, len(file.fetches)))
             if not any(self._take(file, now, allowed) for file in ready):
                 return
 
@@ -253,11 +257,11 @@ class TransferLoop:
             end=fetch.asked_end,
             token=file.source.token_for(fetch.url),
             bytes_per_s=self._share_each,
-            # TCP connections from before have kernel buffers for another limit.
-            oldest_s=None if self._resized_at is None else self._clock() - self._resized_at,
+            oldest_s=None if self._renewed_at is None else self._clock() - self._renewed_at,
             fresh=fetch.fresh,
             # It costs a third more of the loop's time, which matters only where that is the limit.
             http2=not self._pace.strained,
+            ask_names=self._clock() - self._unresolved_at < _NAMES_DOUBTED_S,
         )
         running.alive_at = running.window_at = self._clock()
         running.window_bytes = fetch.sink.taken
@@ -306,6 +310,8 @@ class TransferLoop:
         if running is None or self._running.get(running.fetch) is not running:
             return
         error = running.connection.error(code, detail) if code else None
+        if code in _NOT_RESOLVED:
+            self._unresolved_at = self._clock()
         running.fetch.slow_to_fail = code == pycurl.E_OPERATION_TIMEDOUT
         target = running.file.ended(running.fetch, error)
         if target is not None and self._running.pop(running.fetch, None) is not None:
@@ -362,6 +368,7 @@ class TransferLoop:
         if silent > _LINGER_S and running.fetch.needs_no_more:
             self._ended(running, 0, "")
         elif silent > self._options.stall_timeout_s or self._trickles(running, taken, now):
+            self._renewed_at = now
             self.stop(running.fetch)
             running.file.stalled(running.fetch)
 
@@ -385,7 +392,7 @@ class TransferLoop:
             if running.fetch.verdict is not None:
                 running.file.restart(running.fetch)
         if self._running or self._idle:
-            self._resized_at = self._clock()
+            self._renewed_at = self._clock()
 
     def _rest(self) -> None:
         began = self._clock()

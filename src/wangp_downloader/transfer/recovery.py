@@ -8,6 +8,7 @@ from wangp_downloader.transfer.request import TransferOptions
 from wangp_downloader.transfer.source import again_hint
 
 _MOST_REPAIRS = 3
+_MOST_ODD = 3
 _SLOW_WEIGHT = 3
 
 
@@ -26,6 +27,7 @@ class Recovery:
         self._repairs = 0
         self._furthest = 0
         self._refetched = self._doubted = False
+        self._odd = 0
 
     @property
     def epoch(self) -> int:
@@ -62,6 +64,13 @@ class Recovery:
         if here > self._furthest:
             self._backoff.progressed(min(count, here - self._furthest))
             self._furthest = here
+            if not self._backoff.failures:
+                self._odd = 0
+
+    def may_ask_again(self) -> bool:
+        """Return whether a refusal may be taken for a mistake: bytes have come before it, in this run."""
+        self._odd += 1
+        return self._furthest > 0 and self._odd <= _MOST_ODD
 
     def may_repair(self) -> bool:
         """Return whether bytes that changed may be fetched again, or all of a content that did."""

@@ -17,6 +17,7 @@ from wangp_downloader.transfer.redirect import MOST_HOPS, Origin, next_url
 from wangp_downloader.transfer.request import TransferRequest
 from wangp_downloader.units import format_duration
 
+_PAGES = frozenset({".html", ".htm"})
 _MOST_DOUBTS = 3
 """Answers without a usable range, one after the other, until a server that gave some is no longer asked for any."""
 
@@ -93,6 +94,7 @@ class Source:
             at_origin=fetch.hops == 0 and fetch.url == self._request.url,
             with_token=self.token_for(fetch.url) is not None,
             etag=books.etag if self._request.digest is None else None,
+            provable=self._request.digest is not None or self._request.destination.suffix in _PAGES,
         )
         verdict = judge(status, headers, asked)
         if verdict.meaning is Meaning.BODY:
@@ -103,6 +105,12 @@ class Source:
         if books.size is None and verdict.total is not None:
             books.learn(verdict.total, validator(headers))
         elif books.etag is None:
+            if self._request.digest is None and books.ledger.here.total and validator(headers) is not None:
+                # What is here may be of another version: there is nothing to compare it with.
+                error = TransferError(
+                    f"{redact_url(fetch.url)} says only now which version it sends", retryable=True
+                )
+                return Verdict(Meaning.CHANGED, error=error)
             books.etag = validator(headers)
         lease = fetch.lease
         end = verdict.end if verdict.end is not None else books.ledger.end

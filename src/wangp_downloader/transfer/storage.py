@@ -118,10 +118,11 @@ class PartFile:
         return self._identity[0]
 
     def missing(self, size: int) -> int:
-        """Return how much of ``size`` bytes the file does not occupy yet; 0 once it is closed."""
-        if self._fd < 0:
+        """Return how much of ``size`` bytes the file does not occupy yet; 0 once it is closed, by any thread."""
+        try:
+            found = os.fstat(self._fd)
+        except OSError:
             return 0
-        found = os.fstat(self._fd)
         blocks: int | None = getattr(found, "st_blocks", None)
         return max(0, size - (found.st_size if blocks is None else blocks * 512))
 
