@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from wangp_downloader.remote.records import (
     RevisionRecord,
     revision_key,
 )
+from wangp_downloader.remote.retrying import Retrying
 from wangp_downloader.units import plural
 
 if TYPE_CHECKING:  # importing it at run time costs 0.4 s
@@ -67,6 +69,7 @@ class Round:
     emit: Emit
     _now: float = field(default_factory=time.time)
     _api: HubApi | None = None
+    _hosts: dict[str, Retrying] = field(default_factory=dict)
     _failures: list[tuple[RevisionKey | str, DownloaderError]] = field(default_factory=list)
     _can_keep: bool = True
 
@@ -78,7 +81,7 @@ class Round:
         """
         wanted, urls = group(files)
         jobs = [self._repo_job(key, paths) for key, paths in wanted.items() if self._must_ask(key, paths)]
-        self._run(jobs + [_plain_job(url, self.options.timeout_s) for url in urls if self._must_ask_url(url)])
+        self._run(jobs + [self._plain_job(url) for url in urls if self._must_ask_url(url)])
 
     def ask_folder(self, folder: RemoteFolder) -> None:
         """Ask for all files below a folder.
@@ -127,6 +130,12 @@ class Round:
             folder=folder,
         )
         return _Job(key, key[0], lambda: ask(self._hub(), question))
+
+    def _plain_job(self, url: str) -> _Job:
+        host = _host(url)
+        retrying = self._hosts.setdefault(host, Retrying(self.options, Breaker(), self.cancel))
+        attempt = partial(plain_size, url, self.options.timeout_s)
+        return _Job(url, host, lambda: PlainRecord(retrying.ask(attempt), time.time()))
 
     def _hub(self) -> HubApi:
         if self._api is None:
@@ -210,10 +219,6 @@ def group(files: Iterable[RemoteFile]) -> tuple[dict[RevisionKey, set[str]], lis
         else:
             paths.setdefault(revision_key(file.repo, file.revision), set()).add(file.path)
     return paths, list(urls)
-
-
-def _plain_job(url: str, timeout_s: float) -> _Job:
-    return _Job(url, _host(url), lambda: PlainRecord(plain_size(url, timeout_s), time.time()))
 
 
 def _host(url: str) -> str:

@@ -22,6 +22,7 @@ from wangp_downloader.errors import (
     RemoteError,
 )
 from wangp_downloader.paths import shorten
+from wangp_downloader.remote.waits import wait_asked_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ class TransientError(RemoteError):
     """The server is in trouble; the same request may work in a moment."""
 
     retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class UnreachableError(OfflineError):
@@ -119,6 +124,7 @@ TABLE: Mapping[str, Kind] = {
     "TypeError": Kind.NONSENSE,
     "AttributeError": Kind.NONSENSE,
     "ValueError": Kind.NONSENSE,
+    "RecursionError": Kind.NONSENSE,
     "OSError": Kind.OFFLINE,
     **dict.fromkeys(_NOT_CALLED, Kind.NOT_OURS),
 }
@@ -249,7 +255,7 @@ def error_for_status(status: int, headers: Mapping[str, str], asked: Asked) -> D
             f"{asked.what} refuses access", hint="its site may want a login, or a token in the URL"
         )
     if status == 403:
-        return gated_error(asked)
+        return _forbidden(headers, asked)
     if status in (401, 404, 410):
         return (
             _no_repo(ValueError(), asked)
@@ -259,8 +265,29 @@ def error_for_status(status: int, headers: Mapping[str, str], asked: Asked) -> D
     if status == 429:
         return _rate_limited(headers, asked)
     if status in (408, 425) or status >= 500:
-        return TransientError(f"{asked.endpoint or asked.what} answered {status}", hint="try again later")
+        wait_s = wait_asked_for(headers)
+        when = "later" if wait_s is None else f"in {wait_s:.0f} seconds"
+        return TransientError(
+            f"{asked.endpoint or asked.what} answered {status}",
+            retry_after_s=wait_s,
+            hint=f"try again {when}",
+        )
     return RemoteError(f"asked about {asked.what}, {asked.endpoint or 'the host'} answered {status}")
+
+
+def _forbidden(headers: Mapping[str, str], asked: Asked) -> DownloaderError:
+    """Return what a 403 to a question of the Hub's API means: only the Hub itself knows of licences."""
+    if headers.get("x-error-code") == "GatedRepo":
+        return gated_error(asked)
+    if said := " ".join(headers.get("x-error-message", "").split()):
+        return GatedError(
+            f"{asked.endpoint} refuses access to {asked.what}: {shorten(said, 200)}",
+            hint="look at what the token may do, or give another one: run `hf auth login` or set HF_TOKEN",
+        )
+    return RemoteError(
+        f"access to {asked.what} is refused by {asked.endpoint}, or by a proxy or firewall in between (403)",
+        hint="open the address in a browser on this machine; --offline works with what is known",
+    )
 
 
 def _rate_limited(headers: Mapping[str, str], asked: Asked) -> RateLimitedError:
@@ -276,25 +303,6 @@ def _rate_limited(headers: Mapping[str, str], asked: Asked) -> RateLimitedError:
         retry_after_s=wait_s,
         hint=f"try again {when}{token_hint}",
     )
-
-
-_RATE_LIMIT = re.compile(r'"[^"]*"\s*;\s*r\s*=\s*\d+\s*;\s*t\s*=\s*(?P<wait>\d{1,9})')
-
-
-def wait_asked_for(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a 429 or 503 asks us to wait, or None if it does not say.
-
-    ``RateLimit: "api";r=0;t=55`` (IETF draft-ietf-httpapi-ratelimit-headers) or ``Retry-After: 55``
-    (RFC 9110 section 10.2.3, the form in seconds); the longer one if both are there. Header names are
-    in lowercase.
-    """
-    waits = []
-    if match := _RATE_LIMIT.search(headers.get("ratelimit", "")):
-        waits.append(float(match["wait"]))
-    retry_after = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", retry_after):
-        waits.append(float(retry_after))
-    return max(waits, default=None)
 
 
 def _reason(error: BaseException) -> str:

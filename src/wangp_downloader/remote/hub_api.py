@@ -1,7 +1,7 @@
 """The questions that this program asks a Hub, one method a question, through ``huggingface_hub.HfApi``.
 
 Imports ``huggingface_hub`` (0.4 s), so it is itself imported only when there is something to ask. Owns the
-one retry and the translation of what comes back; stores nothing.
+translation of what comes back; stores nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # documented, 
 )
 
 from wangp_downloader.cancel import CancelToken
-from wangp_downloader.errors import DownloaderError, GatedError, RateLimitedError, RemoteError
+from wangp_downloader.errors import GatedError, RemoteError
 from wangp_downloader.remote.foreign import Asked, translate
 from wangp_downloader.remote.hub_http import Call, calling
 from wangp_downloader.remote.options import RemoteOptions
 from wangp_downloader.remote.pool import Breaker
 from wangp_downloader.remote.records import MISSING_FILE, FileRecord, file_record
+from wangp_downloader.remote.retrying import Retrying
 
 PATHS_PER_REQUEST = 500
 """So many paths are asked for in one request; the Hub takes at least a thousand."""
@@ -54,7 +55,7 @@ class Head:
 
 
 class HubApi:
-    """Asks one endpoint; safe to use from several threads. Every method blocks, at most for its timeouts.
+    """Asks one endpoint; safe to use from several threads. Every method blocks, for its timeouts and retries.
 
     Args:
         options: Endpoint, token, timeouts.
@@ -65,7 +66,7 @@ class HubApi:
     def __init__(self, options: RemoteOptions, breaker: Breaker, cancel: CancelToken) -> None:
         self._options = options
         self._breaker = breaker
-        self._cancel = cancel
+        self._retrying = Retrying(options, breaker, cancel)
         # `False` keeps the package from looking for a token by itself: only the one we were given is used.
         self._api = HfApi(endpoint=options.endpoint, token=options.token or False, library_name=_LIBRARY)
 
@@ -77,13 +78,8 @@ class HubApi:
         """
         # Not `HfApi.model_info`: that wants fields which small mirrors do not give, where the commit is enough.
         params = {"blobs": "true"} if files else {"expand": ["sha", "gated"]}
-        info = self._call(self._asked(repo, revision), partial(self._get_revision, repo, revision, params))
-        commit = info.get("sha")
-        if not isinstance(commit, str) or not commit:
-            raise RemoteError(f"the answer about {repo} names no commit")
-        records = _siblings(info.get("siblings")) if files else None
-        name = info.get("id") or info.get("modelId") or repo
-        return Head(commit, str(name), bool(info.get("gated")), records or {}, complete=records is not None)
+        asked = self._asked(repo, revision)
+        return self._call(asked, lambda: _head(repo, self._get_revision(repo, revision, params), files=files))
 
     def _get_revision(self, repo: str, revision: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         validate_repo_id(repo)
@@ -105,9 +101,12 @@ class HubApi:
         found: dict[str, FileRecord] = dict.fromkeys(wanted, MISSING_FILE)
         for start in range(0, len(wanted), PATHS_PER_REQUEST):
             some = wanted[start : start + PATHS_PER_REQUEST]
-            entries = self._call(asked, partial(self._api.get_paths_info, repo, some, revision=commit))
-            found |= {path: record for path, record in _records(entries) if path in found}
+            records = self._call(asked, partial(self._some_files, repo, commit, some))
+            found |= {path: record for path, record in records.items() if path in found}
         return found
+
+    def _some_files(self, repo: str, commit: str, paths: list[str]) -> dict[str, FileRecord]:
+        return _records(self._api.get_paths_info(repo, paths, revision=commit))
 
     def folder(self, repo: str, commit: str, path: str) -> dict[str, FileRecord]:
         """Ask for all files below a folder of a commit (one request for each 1,000 of them).
@@ -116,13 +115,12 @@ class HubApi:
             NotFoundError: There is no such folder.
             RemoteError: Or one of its subclasses.
         """
-        asked = self._asked(repo, commit)
-        entries = self._call(
-            asked,
-            lambda: list(self._api.list_repo_tree(repo, path or None, recursive=True, revision=commit)),
+        records = self._call(
+            self._asked(repo, commit),
+            lambda: _records(self._api.list_repo_tree(repo, path or None, recursive=True, revision=commit)),
         )
         prefix = f"{path}/" if path else ""
-        return {name: record for name, record in _records(entries) if name.startswith(prefix)}
+        return {name: record for name, record in records.items() if name.startswith(prefix)}
 
     def may_read(self, repo: str) -> bool:
         """Ask whether our token opens a gated repo (one request)."""
@@ -141,42 +139,32 @@ class HubApi:
         return Asked(repo, self._options.endpoint, revision, has_token=self._options.token is not None)
 
     def _call(self, asked: Asked, request: Callable[[], T]) -> T:
-        try:
-            return self._attempt(asked, request)
-        except DownloaderError as error:
-            wait_s = self._pause_before_retry(error)
-            if wait_s is None:
-                raise
-            self._cancel.wait(wait_s)
-        return self._attempt(asked, request)
-
-    def _pause_before_retry(self, error: DownloaderError) -> float | None:
-        if not error.retryable or self._breaker.tripped is not None:
-            return None
-        if isinstance(error, RateLimitedError):
-            wait_s = error.retry_after_s
-            return wait_s if wait_s is not None and wait_s <= self._options.patience_s else None
-        return self._options.retry_pause_s
+        """Return what ``request`` makes of the answer; it reads it too, so that nonsense is told as such."""
+        return self._retrying.ask(partial(self._attempt, asked, request))
 
     def _attempt(self, asked: Asked, request: Callable[[], T]) -> T:
-        self._cancel.raise_if_cancelled()
         tripped = self._breaker.tripped
         if tripped is not None:
             raise tripped
         try:
             with calling(Call(asked, self._options.timeout_s)):
-                value = request()
+                return request()
         except Exception as foreign:
-            error = translate(foreign, asked)
-            self._breaker.failed(error)
-            raise error from foreign
-        self._breaker.succeeded()
-        return value
+            raise translate(foreign, asked) from foreign
 
 
-def _records(entries: Iterable[Any]) -> Iterable[tuple[str, FileRecord]]:
+def _head(repo: str, info: Mapping[str, Any], *, files: bool) -> Head:
+    commit = info.get("sha")
+    if not isinstance(commit, str) or not commit:
+        raise RemoteError(f"the answer about {repo} names no commit")
+    records = _siblings(info.get("siblings")) if files else None
+    name = _text(info.get("id") or info.get("modelId") or repo)
+    return Head(commit, name, bool(info.get("gated")), records or {}, complete=records is not None)
+
+
+def _records(entries: Iterable[Any]) -> dict[str, FileRecord]:
     # Folders come between the files; they have no blob id.
-    return (_record(entry.path, entry) for entry in entries if hasattr(entry, "blob_id"))
+    return dict(_record(_text(entry.path), entry) for entry in entries if hasattr(entry, "blob_id"))
 
 
 def _siblings(siblings: Any) -> dict[str, FileRecord] | None:
@@ -184,13 +172,19 @@ def _siblings(siblings: Any) -> dict[str, FileRecord] | None:
     entries = siblings if isinstance(siblings, list) else []
     if not entries or not all(entry.get("size") is not None and entry.get("blobId") for entry in entries):
         return None
-    return {
-        entry["rfilename"]: file_record(
-            entry["rfilename"], entry["size"], (entry.get("lfs") or {}).get("sha256"), entry["blobId"]
-        )
-        for entry in entries
-    }
+    return dict(_sibling(_text(entry["rfilename"]), entry) for entry in entries)
+
+
+def _sibling(path: str, entry: Mapping[str, Any]) -> tuple[str, FileRecord]:
+    sha256 = (entry.get("lfs") or {}).get("sha256")
+    return path, file_record(path, entry["size"], sha256, entry["blobId"])
 
 
 def _record(path: str, entry: Any) -> tuple[str, FileRecord]:
     return path, file_record(path, entry.size, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a name is no text: {value!r:.40}")
+    return value

@@ -7,8 +7,6 @@ unchanged.
 
 from __future__ import annotations
 
-import os
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # documented, 
 from wangp_downloader.errors import OfflineError, RemoteError
 from wangp_downloader.paths import redact_url
 from wangp_downloader.remote.bounded import ENCODINGS, bound
+from wangp_downloader.remote.certificates import chosen_context
 from wangp_downloader.remote.foreign import Asked, translate
 from wangp_downloader.remote.pool import within
 
@@ -62,7 +61,12 @@ def calling(call: Call) -> Iterator[None]:
 
 
 def install() -> None:
-    """Put our client into ``huggingface_hub``, quiet and without telemetry; does nothing the second time."""
+    """Put our client into ``huggingface_hub``, quiet and without telemetry; does nothing the second time.
+
+    Raises:
+        SettingsError: The certificates that the environment names can not be read.
+    """
+    chosen_context()  # before the package's own client stumbles over them
     with _install_lock:
         if getattr(get_session(), "guarded_by_wangp", False):
             return
@@ -102,7 +106,7 @@ def _make_client(base: Any) -> Any:
         event_hooks={"request": [guard], "response": [_bound_ours]},
         follow_redirects=True,
         timeout=None,
-        verify=_ssl_context(),
+        verify=chosen_context() or True,
     )
 
 
@@ -144,11 +148,3 @@ def origin(url: str) -> tuple[str, str, int]:
         (parts.hostname or "").lower(),
         parts.port or (443 if parts.scheme == "https" else 80),
     )
-
-
-def _ssl_context() -> ssl.SSLContext | bool:
-    # httpx reads SSL_CERT_FILE by itself; REQUESTS_CA_BUNDLE is what earlier versions of the package read.
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    if not bundle or os.environ.get("SSL_CERT_FILE"):
-        return True
-    return ssl.create_default_context(cafile=bundle)

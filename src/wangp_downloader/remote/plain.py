@@ -6,7 +6,6 @@ Such URLs may carry secrets in their query string: messages name them only throu
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import ssl
 import urllib.error
@@ -17,8 +16,9 @@ from functools import lru_cache, partial
 from typing import IO
 from urllib.parse import urlsplit
 
-from wangp_downloader.errors import DownloaderError, NotFoundError, RemoteError
+from wangp_downloader.errors import DownloaderError, NotFoundError, OfflineError, RemoteError
 from wangp_downloader.paths import redact_url
+from wangp_downloader.remote.certificates import chosen_context
 from wangp_downloader.remote.foreign import Asked, UnreachableError, error_for_status, lowercase, translate
 from wangp_downloader.remote.pool import within
 
@@ -26,7 +26,13 @@ _CONTENT_RANGE = re.compile(r"bytes\s+\d+-\d+/(\d+)")
 _HEADERS = {"User-Agent": "wangp-downloader", "Accept": "*/*", "Accept-Encoding": "identity"}
 _MOST_SILENCES = 3
 # Hosts that sign URLs for GET alone, or know no HEAD, answer it with one of these.
-_HEAD_REFUSED = frozenset({400, 401, 403, 404, 405, 406, 501})
+_HEAD_REFUSED = frozenset({400, 401, 403, 404, 405, 406, 408})
+_WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_NAMES_OF_WEB_PAGES = (".html", ".htm", ".xhtml")
+
+
+class WebPageError(RemoteError):
+    """A web page came instead of the file: a login, or the welcome of a hotel's network."""
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
@@ -50,6 +56,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         """
         scheme = urlsplit(newurl).scheme
         if scheme not in ("http", "https") or (req.type == "https" and scheme == "http"):
+            fp.close()
             raise RemoteError(f"{_shown(req.full_url)} redirects to {_shown(newurl)}: refused")
         return urllib.request.Request(newurl, headers=dict(req.headers), method=req.get_method())
 
@@ -69,6 +76,7 @@ def plain_size(url: str, timeout_s: float) -> int | None:
         GatedError: The host wants a login.
         RateLimitedError: Asked too often.
         OfflineError: The host can not be reached.
+        WebPageError: It answers with a web page instead of the file.
         RemoteError: Anything else.
     """
     asked = Asked(_shown(url))
@@ -77,11 +85,14 @@ def plain_size(url: str, timeout_s: float) -> int | None:
             size = within(_MOST_SILENCES * timeout_s, partial(_ask, url, method, timeout_s))
         except urllib.error.HTTPError as error:
             with closing(error):
-                if method == "HEAD" and error.code in _HEAD_REFUSED:
+                if method == "HEAD" and (error.code in _HEAD_REFUSED or error.code >= 500):
                     continue
                 raise _refusal(error, asked) from None
         except Exception as error:  # noqa: BLE001 - the table decides what it means
-            raise _translate(error, asked) from None
+            failure = _translate(error, asked)
+            if method == "HEAD" and _is_of_head_alone(failure):
+                continue
+            raise failure from None
         if size is not None:
             return size
     return None
@@ -95,7 +106,24 @@ def _ask(url: str, method: str, timeout_s: float) -> int | None:
     request = urllib.request.Request(url, headers=headers, method=method)
     # Closed unread: after a 200 to a range request the whole file would follow.
     with opener.open(request, timeout=timeout_s) as answer:
+        if _is_web_page(answer.headers) and not urlsplit(url).path.lower().endswith(_NAMES_OF_WEB_PAGES):
+            raise WebPageError(
+                f"{_shown(url)} answers with a web page instead of the file",
+                hint="its site may want a login, or a token in the URL; so may the network that this machine is in",
+            )
         return _content_length(answer.headers) if answer.status != 206 else _range_total(answer.headers)
+
+
+def _is_of_head_alone(failure: DownloaderError) -> bool:
+    """Return whether a GET may work where a HEAD failed so: some hosts, or what is before them, know no HEAD."""
+    if isinstance(failure, OfflineError):
+        return not isinstance(failure, UnreachableError)
+    return isinstance(failure, WebPageError)
+
+
+def _is_web_page(headers: Message) -> bool:
+    # Download scripts that name no type get that of pages from their server; they name an attachment.
+    return headers.get_content_type() in _WEB_PAGES and headers.get_content_disposition() != "attachment"
 
 
 def _content_length(headers: Message) -> int | None:
@@ -135,11 +163,9 @@ def _shown(url: str) -> str:
 
 
 def _ssl_context() -> ssl.SSLContext:
-    # SSL_CERT_FILE is read by the ssl module itself.
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    return _context_of(None if os.environ.get("SSL_CERT_FILE") else bundle or None)
+    return chosen_context() or _default_context()
 
 
-@lru_cache(maxsize=2)
-def _context_of(bundle: str | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=bundle)
+@lru_cache(maxsize=1)
+def _default_context() -> ssl.SSLContext:
+    return ssl.create_default_context()

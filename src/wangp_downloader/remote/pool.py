@@ -9,6 +9,7 @@ import contextvars
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -130,27 +131,54 @@ class Breaker:
     """Says when further questions are pointless: many failures in a row, and not one success between.
 
     A host that can not be reached counts more than one that answers with a limit, and that more than one
-    slow answer; the threshold is three, five and nine of a kind in a row.
+    slow answer; the threshold is three, five and nine of a kind in a row. What will be tried again counts only
+    when it is given up, but for a host that can not be reached.
     """
 
     _LIMIT = 9
 
     def __init__(self) -> None:
         self._points = 0
+        self._withheld = 0
+        self._in_trouble_since: float | None = None
         self._last: DownloaderError | None = None
         self._lock = threading.Lock()
 
     def succeeded(self) -> None:
         """Count an answer, whatever it says: the host is there."""
         with self._lock:
-            self._points = 0
+            self._points = self._withheld = 0
+            self._in_trouble_since = None
 
-    def failed(self, error: DownloaderError) -> None:
-        """Count a failure."""
+    def failed(self, error: DownloaderError, *, again: bool = False) -> None:
+        """Count a failure.
+
+        Args:
+            error: What was raised.
+            again: True if the same will be tried again.
+        """
+        if not error.retryable:
+            self.succeeded()
+            return
         weight = _weight(error)
         with self._lock:
-            self._points = self._points + weight if weight else 0
             self._last = error
+            if self._in_trouble_since is None:
+                self._in_trouble_since = time.monotonic()
+            if weight == 0:
+                self._points = self._withheld = 0
+            elif again and not isinstance(error, UnreachableError):
+                self._withheld += weight
+            else:
+                self._points += self._withheld + weight
+                self._withheld = 0
+
+    @property
+    def trouble_s(self) -> float:
+        """For how many seconds there have been failures and not one answer."""
+        with self._lock:
+            since = self._in_trouble_since
+        return 0.0 if since is None else time.monotonic() - since
 
     @property
     def tripped(self) -> DownloaderError | None:

@@ -11,6 +11,8 @@ from wangp_downloader.errors import RemoteError
 from wangp_downloader.files import Digest, DigestKind, RemoteState
 from wangp_downloader.paths import shorten
 
+_MOST_BYTES = 2**63 - 1
+"""No file system, and no column of the cache, holds more."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -48,8 +50,8 @@ def file_record(path: str, size: object, sha256: object, blob_id: object) -> Fil
     Raises:
         RemoteError: The size or the SHA-256 can not be one.
     """
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise RemoteError(f"the Hub gives {shorten(path)!r} the size {size!r}")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MOST_BYTES:
+        raise RemoteError(f"the Hub gives {shorten(path)!r} the size {size!r:.40}")
     if sha256 is not None:
         text = str(sha256).lower()
         if not _SHA256.fullmatch(text):

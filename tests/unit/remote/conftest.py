@@ -50,7 +50,8 @@ def make_room(hub: LoopbackHub, tmp_path: Path) -> Iterator[MakeRoom]:
     caches = []
 
     def make(**options: Any) -> Room:
-        settings = {"endpoint": hub.endpoint, "timeout_s": 5.0, "retry_pause_s": 0.01, **options}
+        quick = {"timeout_s": 5.0, "retry_pause_s": 0.01, "rate_limit_pause_s": 0.02}
+        settings = {"endpoint": hub.endpoint, **quick, **options}
         cache = MetadataCache(tmp_path / "state" / "hfcache.db")
         caches.append(cache)
         return Room(RemoteClient(cache, RemoteOptions(**settings)), cache)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
@@ -25,8 +27,8 @@ from wangp_downloader.remote.foreign import (
     error_for_status,
     kind_of,
     translate,
-    wait_asked_for,
 )
+from wangp_downloader.remote.waits import wait_asked_for
 
 ASKED = Asked("org/name", "https://hub.example")
 
@@ -115,7 +117,7 @@ def test_secrets_of_a_query_string_are_not_repeated() -> None:
     ("status", "expected", "retryable"),
     [
         (401, NotFoundError, False),
-        (403, GatedError, False),
+        (403, RemoteError, False),
         (404, NotFoundError, False),
         (408, TransientError, True),
         (418, RemoteError, False),
@@ -128,6 +130,21 @@ def test_statuses(status: int, expected: type[DownloaderError], retryable: bool)
     error = error_for_status(status, {}, ASKED)
     assert type(error) is expected
     assert error.retryable is retryable
+
+
+def test_only_the_hub_can_say_that_a_licence_is_to_be_accepted() -> None:
+    gated = error_for_status(403, {"x-error-code": "GatedRepo"}, ASKED)
+    assert isinstance(gated, GatedError)
+    assert "accept the licence" in (gated.hint or "")
+    of_the_hub = error_for_status(403, {"x-error-message": "your token may not\nread this"}, ASKED)
+    assert isinstance(of_the_hub, GatedError)
+    assert "your token may not read this" in of_the_hub.message
+    assert "licence" not in f"{of_the_hub.message} {of_the_hub.hint}"
+    in_between = error_for_status(403, {"content-type": "text/html"}, ASKED)
+    assert not isinstance(in_between, GatedError)
+    assert "org/name" in in_between.message
+    assert "firewall" in in_between.message
+    assert "licence" not in f"{in_between.message} {in_between.hint}"
 
 
 def test_a_refused_token_is_told_from_a_missing_repo() -> None:
@@ -144,7 +161,13 @@ def test_a_refused_token_is_told_from_a_missing_repo() -> None:
         ({"ratelimit": '"api" ; r = 0 ; t = 5'}, 5),
         ({"retry-after": " 12 "}, 12),
         ({"ratelimit": '"api";r=0;t=5', "retry-after": "7"}, 7),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:09 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 9),
+        ({"retry-after": "Wednesday, 21-Oct-15 07:28:09 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 9),
+        ({"retry-after": "Wed Oct 21 07:28:09 2015", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 9),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "nonsense"}, 0),
+        ({"retry-after": "Wed, 99 Oct 2015 07:28:00 GMT"}, None),
+        ({"ratelimit": '"api";r=400;t=200'}, None),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "1e9"}, None),
         ({"retry-after": "9" * 400}, None),
@@ -156,7 +179,12 @@ def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> Non
     assert wait_asked_for(headers) == seconds
 
 
-@given(st.text(), st.text())
-def test_no_header_breaks_the_parser(rate_limit: str, retry_after: str) -> None:
-    wait_s = wait_asked_for({"ratelimit": rate_limit, "retry-after": retry_after})
-    assert wait_s is None or 0 <= wait_s < 10**9
+def test_a_date_without_the_servers_own_is_counted_from_our_clock() -> None:
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    assert 50 < (wait_asked_for({"retry-after": in_a_minute}) or 0) <= 60
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_header_breaks_the_parser(rate_limit: str, retry_after: str, date: str) -> None:
+    wait_s = wait_asked_for({"ratelimit": rate_limit, "retry-after": retry_after, "date": date})
+    assert wait_s is None or wait_s >= 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.raw_server import Answer, Conversation, serving
 
-from wangp_downloader.errors import OfflineError
+from wangp_downloader.errors import OfflineError, RemoteError
 from wangp_downloader.files import RemoteState
 from wangp_downloader.remote import bounded
 from wangp_downloader.remote.client import hub_file
@@ -55,6 +55,7 @@ def trickle(conversation: Conversation) -> None:
         (zlib.compress(INFO), "Content-Encoding: deflate\r\n"),
         (gzip.compress(INFO), "Content-Encoding: GZIP\r\n"),
     ],
+    ids=["plain", "gzip", "deflate", "capitals"],
 )
 def test_a_compressed_answer_is_read(make_room: MakeRoom, body: bytes, encoding: str) -> None:
     with serving(whole(body, encoding)) as server:
@@ -93,7 +94,7 @@ def test_an_encoding_nobody_asked_for_is_refused(make_room: MakeRoom) -> None:
 def test_an_answer_that_never_ends_is_given_up(make_room: MakeRoom, endless: Answer) -> None:
     began = time.monotonic()
     with serving(endless) as server:
-        (answer,) = make_room(endpoint=server.url, timeout_s=0.3).lookup(FILE)
+        (answer,) = make_room(endpoint=server.url, timeout_s=0.3, retry_budget_s=1.5).lookup(FILE)
         assert len(server.requests) == 2
     assert answer.state is RemoteState.OFFLINE
     assert time.monotonic() - began < 10
@@ -103,3 +104,74 @@ def test_an_answer_that_never_ends_is_given_up(make_room: MakeRoom, endless: Ans
 def test_a_plain_host_that_never_answers_is_given_up(endless: Answer) -> None:
     with serving(endless) as server, pytest.raises(OfflineError):
         plain_size(f"{server.url}/x.bin", 0.3)
+
+
+SIBLING = {"rfilename": "x.bin", "size": 7, "blobId": "b" * 40}
+
+
+def info(**changes: object) -> bytes:
+    return json.dumps({"id": "org/name", "sha": "a" * 40, "siblings": [SIBLING], **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        info(siblings=[{**SIBLING, "lfs": [1]}]),
+        info(siblings=[{**SIBLING, "lfs": "word"}]),
+        info(siblings=[SIBLING, None]),
+        info(siblings=[SIBLING, 7]),
+        info(siblings=[{**SIBLING, "rfilename": 5}]),
+        info(siblings=[{**SIBLING, "rfilename": ["x.bin"]}]),
+        info(siblings=[{"size": 7, "blobId": "b" * 40}]),
+        info(id=5),
+        info(id=["org/name"]),
+        b"[" * 100_000 + b"]" * 100_000,
+    ],
+    ids=range(10),
+)
+def test_wrong_types_in_an_answer_make_no_sense_and_are_no_bug_of_ours(
+    make_room: MakeRoom, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    with serving(whole(body)) as server:
+        (answer,) = make_room(endpoint=server.url).lookup(FILE)
+        assert len(server.requests) == 1
+    assert answer.state is RemoteState.FAILED
+    assert "the answer about org/name makes no sense" in (answer.problem or "")
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("size", [2**63, 10**30])
+def test_a_size_that_no_disk_holds_is_refused(make_room: MakeRoom, size: int) -> None:
+    with serving(whole(info(siblings=[{**SIBLING, "size": size}]))) as server:
+        (answer,) = make_room(endpoint=server.url).lookup(FILE)
+    assert answer.state is RemoteState.FAILED
+    assert "the size" in (answer.problem or "")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [None],
+        "word",
+        [{"type": "file", "path": {"x": 1}, "size": 7, "oid": "b" * 40}],
+        [{"type": "file", "path": "x.bin", "size": 7, "oid": "b" * 40, "lfs": [1]}],
+        [{"type": "file", "path": 5, "size": 7, "oid": "b" * 40}],
+    ],
+    ids=range(5),
+)
+@pytest.mark.parametrize("of_folder", [True, False])
+def test_wrong_types_in_a_list_of_files_make_no_sense(
+    make_room: MakeRoom, caplog: pytest.LogCaptureFixture, entries: object, of_folder: bool
+) -> None:
+    def answer(conversation: Conversation) -> None:
+        is_list = "/paths-info/" in conversation.head or "/tree/" in conversation.head
+        whole(json.dumps(entries).encode() if is_list else info(siblings=None))(conversation)
+
+    with serving(answer) as server:
+        room = make_room(endpoint=server.url)
+        if of_folder:
+            with pytest.raises(RemoteError, match="the answer about org/name makes no sense"):
+                room.list_folder("org/name", "")
+        else:
+            assert "the answer about org/name makes no sense" in (room.lookup(FILE)[0].problem or "")
+    assert caplog.records == []

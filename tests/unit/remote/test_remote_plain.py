@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import ssl
+import time
 import urllib.request
+from collections.abc import Callable
+from email.message import Message
+from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 import pytest
+from tests.e2e.raw_server import Answer, Conversation, serving
 
 from wangp_downloader.demo import faults
 from wangp_downloader.demo.faults import Fault, Match
@@ -37,12 +42,85 @@ def test_the_size_comes_from_the_headers_and_no_body_is_fetched(hub: LoopbackHub
     assert [request.method for request in hub.requests] == ["HEAD"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 501])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 408, 500, 501, 502, 503, 504])
 def test_a_host_that_knows_no_head_is_asked_for_one_byte(hub: LoopbackHub, status: int) -> None:
     url = hub.add_plain("/x.bin", b"x" * 1000)
     hub.faults.add(faults.answer(status, match=Match(method="HEAD", times=None)))
     assert size_of(url) == 1000
     assert [request.range for request in hub.requests] == [None, "bytes=0-0"]
+
+
+@pytest.mark.parametrize("fault", [faults.hang_up, faults.reset, lambda match: faults.delay(3600, match)])
+def test_a_host_that_breaks_off_a_head_is_asked_for_one_byte(
+    hub: LoopbackHub, fault: Callable[..., Fault]
+) -> None:
+    url = hub.add_plain("/x.bin", b"x" * 1000)
+    hub.faults.add(fault(match=Match(method="HEAD", times=None)))
+    assert plain_size(url, 0.3) == 1000
+
+
+@pytest.mark.parametrize("fault", [faults.answer(503), faults.hang_up(), faults.answer(429)])
+def test_a_host_in_trouble_is_asked_again(hub: LoopbackHub, room: Room, fault: Fault) -> None:
+    file = RemoteFile(hub.add_plain("/x.bin", b"12345"), None, None, "x.bin")
+    hub.faults.add(Fault(fault.kind, Match(times=5), fault.status))
+    (answer,) = room.lookup(file)
+    assert (answer.state, answer.size) == (RemoteState.KNOWN, 5)
+
+
+def test_a_host_in_trouble_for_ever_is_given_up_for_all_its_files(
+    hub: LoopbackHub, make_room: MakeRoom
+) -> None:
+    files = [RemoteFile(hub.add_plain(f"/{index}", b"1"), None, None, f"{index}") for index in range(20)]
+    hub.faults.add(faults.answer(503, match=Match(times=None)))
+    start = time.monotonic()
+    answers = make_room(retry_pause_s=0.1, retry_budget_s=0.5).lookup(*files)
+    assert {answer.state for answer in answers} == {RemoteState.FAILED}
+    assert time.monotonic() - start < 3
+
+
+def page(status: str = "200 OK", more: str = "") -> Answer:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: Text/HTML; charset=utf-8\r\nContent-Length: 5\r\n{more}\r\n"
+    return lambda conversation: conversation.send(
+        head.encode() + b"login" * conversation.head.startswith("GET")
+    )
+
+
+def test_the_length_of_a_web_page_is_not_the_size_of_a_model(make_room: MakeRoom) -> None:
+    with serving(page()) as server:
+        url = f"{server.url}/dir/model.pth?token=secret&page=x.html"
+        with pytest.raises(RemoteError, match="a web page instead of the file") as caught:
+            size_of(url)
+        assert "login" in (caught.value.hint or "")
+        assert "secret" not in f"{caught.value} {caught.value.hint}"
+        file = RemoteFile(url, None, None, "model.pth")
+        (answer,) = make_room().lookup(file)
+        assert (answer.state, answer.size) == (RemoteState.FAILED, None)
+        before = len(server.requests)
+        # The person may have logged in since, where it was the page of a hotel.
+        make_room().lookup(file)
+        assert len(server.requests) > before
+
+
+def test_a_head_that_answers_with_a_page_says_nothing_about_the_get() -> None:
+    def answer(conversation: Conversation) -> None:
+        if conversation.head.startswith("HEAD"):
+            page()(conversation)
+        else:
+            conversation.part(b"x" * 1000)
+
+    with serving(answer) as server:
+        assert size_of(f"{server.url}/model.pth") == 1000
+
+
+@pytest.mark.parametrize("path", ["/index.html", "/INDEX.HTM?token=1"])
+def test_a_web_page_may_be_the_file(path: str) -> None:
+    with serving(page()) as server:
+        assert size_of(f"{server.url}{path}") == 5
+
+
+def test_a_file_that_is_sent_as_an_attachment_is_no_web_page() -> None:
+    with serving(page(more="Content-Disposition: attachment; filename=model.pth\r\n")) as server:
+        assert size_of(f"{server.url}/model.pth") == 5
 
 
 def test_a_host_that_ignores_the_range_is_not_read(hub: LoopbackHub) -> None:
@@ -70,7 +148,7 @@ def test_a_redirect_out_of_https_is_refused() -> None:
     handler = plain.Redirects()
     request = urllib.request.Request("https://host.example/x?token=secret")
     with pytest.raises(RemoteError, match="refused") as caught:
-        handler.redirect_request(request, None, 302, "", None, "http://host.example/x?token=secret")  # type: ignore[arg-type] # unused
+        handler.redirect_request(request, BytesIO(), 302, "", Message(), "http://host.example/x?token=secret")
     assert "secret" not in caught.value.message
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -80,3 +82,31 @@ def test_when_asking_on_is_pointless(error: RemoteError, times: int | None) -> N
     assert breaker.tripped is (error if times else None)
     breaker.succeeded()
     assert breaker.tripped is None
+
+
+def test_what_is_tried_again_counts_only_when_it_is_given_up() -> None:
+    breaker = Breaker()
+    for _ in range(20):
+        breaker.failed(OfflineError("x"), again=True)
+    assert breaker.tripped is None
+    breaker.failed(OfflineError("last"))
+    assert str(breaker.tripped) == "last"
+
+
+def test_nobody_there_counts_though_it_is_tried_again() -> None:
+    breaker = Breaker()
+    for _ in range(3):
+        breaker.failed(UnreachableError("x"), again=True)
+    assert breaker.tripped is not None
+
+
+@pytest.mark.parametrize("end", [Breaker.succeeded, lambda breaker: breaker.failed(NotFoundError("x"))])
+def test_trouble_lasts_from_the_first_failure_to_the_next_answer(end: Callable[[Breaker], None]) -> None:
+    breaker = Breaker()
+    assert breaker.trouble_s == 0
+    breaker.failed(TransientError("x"), again=True)
+    time.sleep(0.01)
+    breaker.failed(TransientError("x"))
+    assert breaker.trouble_s >= 0.01
+    end(breaker)
+    assert breaker.trouble_s == 0

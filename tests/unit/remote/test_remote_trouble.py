@@ -6,15 +6,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from huggingface_hub import close_session
+from tests.e2e.raw_server import Conversation, serving
 
 from wangp_downloader.demo import faults
 from wangp_downloader.demo.faults import Fault, Match
 from wangp_downloader.demo.hub import LoopbackHub
 from wangp_downloader.errors import CancelledError
-from wangp_downloader.files import RemoteState
+from wangp_downloader.files import RemoteFile, RemoteState
 from wangp_downloader.remote.client import hub_file
 
 if TYPE_CHECKING:
@@ -152,7 +155,9 @@ def test_a_renamed_repo_works_and_its_new_name_is_said(
         (faults.answer(503, match=ALWAYS), RemoteState.FAILED, "answered 503"),
         (faults.answer(408, match=ALWAYS), RemoteState.FAILED, "answered 408"),
         (faults.answer(400, match=ALWAYS), RemoteState.FAILED, "answered 400"),
-        (faults.answer(403, match=ALWAYS), RemoteState.GATED, "gated"),
+        (faults.answer(403, {"X-Error-Code": "GatedRepo"}, match=ALWAYS), RemoteState.GATED, "gated"),
+        (faults.answer(403, {"X-Error-Message": "no such scope"}, match=ALWAYS), RemoteState.GATED, "scope"),
+        (faults.answer(403, body=b"<html>blocked", match=ALWAYS), RemoteState.FAILED, "in between"),
         (faults.answer(404, match=ALWAYS), RemoteState.MISSING, "does not exist"),
         (faults.rate_limited(87, ALWAYS), RemoteState.FAILED, "slow down"),
         (faults.answer(200, body=b"<html>", match=ALWAYS), RemoteState.FAILED, "makes no sense"),
@@ -210,6 +215,62 @@ def test_one_failure_is_tried_again(hub: LoopbackHub, room: Room, fault: Fault) 
     assert len(hub.requests) == 2
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [faults.answer(503), faults.reset(0), faults.hang_up(), faults.answer(429)],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_a_hub_in_trouble_for_a_few_answers_is_waited_for_by_all(
+    hub: LoopbackHub, make_room: MakeRoom, fault: Fault
+) -> None:
+    files = [hub_file(f"org/r{index}", "x.bin") for index in range(6)]
+    for file in files:
+        hub.add_file(file.repo or "", "x.bin", b"x")
+    hub.faults.add(Fault(fault.kind, Match(times=12), fault.status))
+    answers = make_room(retry_pause_s=0.05, rate_limit_pause_s=0.05).lookup(*files)
+    assert {answer.state for answer in answers} == {RemoteState.KNOWN}
+
+
+@pytest.mark.parametrize("fault", [faults.answer(503), faults.hang_up(), faults.answer(429)])
+def test_a_hub_in_trouble_for_ever_is_given_up_once_for_all(
+    hub: LoopbackHub, make_room: MakeRoom, fault: Fault
+) -> None:
+    files = [hub_file(f"org/r{index}", "x.bin") for index in range(30)]
+    hub.faults.add(Fault(fault.kind, Match(times=None), fault.status))
+    pauses = {"retry_pause_s": 0.1, "rate_limit_pause_s": 0.1, "retry_budget_s": 0.5}
+    start = time.monotonic()
+    answers = make_room(**pauses).lookup(*files)
+    assert not {answer.state for answer in answers} & {RemoteState.KNOWN, RemoteState.UNKNOWN}
+    assert time.monotonic() - start < 3
+    assert len(hub.requests) < 4 * 5 + 30
+
+
+@pytest.mark.parametrize("retry_after", ["-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "1e9", ""])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_senseless_time_to_wait_is_no_reason_to_give_up(
+    hub: LoopbackHub, room: Room, status: int, retry_after: str
+) -> None:
+    hub.faults.add(faults.answer(status, {"Retry-After": retry_after}, match=Match(path="org/bad")))
+    assert room.lookup(BAD)[0].state is RemoteState.KNOWN
+    assert len(hub.requests) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_date_to_wait_for_is_counted_from_the_servers_own_clock(make_room: MakeRoom, status: int) -> None:
+    times: list[float] = []
+
+    def answer(conversation: Conversation) -> None:
+        times.append(time.monotonic())
+        date, until = "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:01 GMT"
+        conversation.send(
+            f"HTTP/1.1 {status} X\r\nDate: {date}\r\nRetry-After: {until}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+
+    with serving(answer) as server:
+        make_room(endpoint=server.url, attempts=2).lookup(BAD)
+    assert 1 <= times[1] - times[0] < 4
+
+
 @pytest.mark.parametrize("retry_after", [True, False])
 def test_a_long_rate_limit_is_not_waited_for_but_named(
     hub: LoopbackHub, room: Room, retry_after: bool
@@ -249,7 +310,9 @@ def test_nobody_listens(hub: LoopbackHub, make_room: MakeRoom) -> None:
     with LoopbackHub() as gone:
         endpoint = gone.endpoint
     files = [hub_file(f"org/r{index}", "x.bin") for index in range(5)]
-    answers = make_room(endpoint=endpoint).lookup(*files)
+    start = time.monotonic()
+    answers = make_room(endpoint=endpoint, retry_pause_s=0.5).lookup(*files)
+    assert time.monotonic() - start < 3
     assert {answer.state for answer in answers} == {RemoteState.OFFLINE}
     assert answers[0].problem is not None
     assert answers[0].problem.startswith(f"can not reach {endpoint}")
@@ -300,8 +363,12 @@ def test_cancelling_does_not_wait_for_a_request_that_hangs(hub: LoopbackHub, mak
         room.lookup(BAD)
 
 
-def test_cancelling_does_not_wait_for_a_rate_limit(hub: LoopbackHub, room: Room) -> None:
-    hub.faults.add(faults.rate_limited(9, ALWAYS))
+@pytest.mark.parametrize("fault", [faults.rate_limited(9, ALWAYS), faults.answer(503, match=ALWAYS)])
+def test_cancelling_does_not_wait_for_the_next_attempt(
+    hub: LoopbackHub, make_room: MakeRoom, fault: Fault
+) -> None:
+    hub.faults.add(fault)
+    room = make_room(retry_pause_s=9.0)
     with cancelled_when_asked(hub, room), pytest.raises(CancelledError):
         room.lookup(BAD)
 
@@ -345,3 +412,30 @@ def test_a_token_that_can_not_be_sent_is_not_quoted(hub: LoopbackHub, make_room:
     (answer,) = make_room(token="hf_se\ncret").lookup(BAD)
     assert answer.state is RemoteState.FAILED
     assert "cret" not in f"{answer}"
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_can_not_be_read_are_named(
+    hub: LoopbackHub,
+    make_room: MakeRoom,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variable: str,
+    content: str | None,
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    plain = RemoteFile(hub.add_plain("/x.bin", b"x"), None, None, "x.bin")
+    close_session()  # one that is open has its certificates already
+    monkeypatch.setenv(variable, str(path))
+    answers = make_room().lookup(BAD, plain)
+    for answer in answers:
+        assert answer.state is RemoteState.FAILED
+        assert answer.problem is not None
+        assert variable in answer.problem
+        assert str(path) in answer.problem
+    assert hub.requests == []
+    monkeypatch.delenv(variable)
+    assert [answer.state for answer in make_room().lookup(BAD, plain)] == [RemoteState.KNOWN] * 2
