@@ -6,11 +6,30 @@ Run from a checkout without its environment it says how to get one instead of fa
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent
+_PACKAGES = (
+    "click",
+    "huggingface_hub",
+    "msgspec",
+    "platformdirs",
+    "pycurl",
+    "rich",
+    "ruamel.yaml",
+    "textual",
+)
+"""What ``pyproject.toml`` asks for on every machine."""
+
+
+def _is_here(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ImportError:  # the package around it is missing
+        return False
 
 
 def _environment_python() -> Path | None:
@@ -24,9 +43,7 @@ def _environment_python() -> Path | None:
 def main() -> int:
     """Run the program, in the checkout's own environment if this Python lacks its packages."""
     sys.path.insert(0, str(_ROOT / "src"))
-    try:
-        import click  # noqa: F401, PLC0415 - only to see whether the packages are here
-    except ImportError:
+    if not all(map(_is_here, _PACKAGES)):
         python = _environment_python()
         if python is None or Path(sys.prefix) == _ROOT / ".venv":
             sys.stderr.write("The program's packages are not installed. Run once, in this folder: make run\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import sys
@@ -93,14 +94,28 @@ def _wan2gp(session: Session) -> Iterator[Finding]:
 
 
 def _folders(session: Session) -> Iterator[Finding]:
+    # Downloads go to the first checkpoint folder; in the others Wan2GP, and this program, only look.
+    others = session.catalog(ask=False).settings.checkpoints_paths[1:]
+    only_looked_in = {Path(os.path.normpath(session.root / name)) for name in others}
     for root in session.write_roots():
-        if root.is_dir():
-            free = format_size(shutil.disk_usage(root).free)
-            yield Finding("folder", "ok", f"{root}, {free} free")
-        else:
-            yield Finding("folder", "ok", f"{root} (made when it is needed)")
+        yield _folder(root, only_looked_in=root in only_looked_in)
     if session.settings.link == "symlink":
         yield _symlinks(session.loaded.state_dir)
+
+
+def _folder(root: Path, *, only_looked_in: bool) -> Finding:
+    is_there = root.is_dir()
+    state = f"{format_size(shutil.disk_usage(root).free)} free" if is_there else "made when it is needed"
+    # Where it is not there yet, the nearest folder above it decides.
+    nearest = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    if os.access(nearest, os.W_OK | os.X_OK):
+        return Finding("folder", "ok", f"{root}, {state}")
+    if only_looked_in:
+        return Finding("folder", "ok", f"{root}, {state}, read only: nothing is put there")
+    hint = (
+        f"give yourself the right to write to {nearest}, or let checkpoints_paths begin with another folder"
+    )
+    return Finding("folder", "error", f"{root} can not be written to", hint)
 
 
 def _symlinks(folder: Path) -> Finding:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wangp_downloader import __version__
+from wangp_downloader.errors import SettingsError
 
 APP_NAME = "wangp-downloader"
 _PLATFORM: str = sys.platform
@@ -30,14 +31,32 @@ class Surroundings:
 
     @classmethod
     def of_process(cls) -> Surroundings:
-        """Return this process's own."""
-        return cls(Path.home(), Path.cwd(), os.environ)
+        """Return this process's own.
+
+        Raises:
+            SettingsError: The home folder is not known, or the current one is gone.
+        """
+        try:
+            return cls(Path.home(), Path.cwd(), os.environ)
+        except RuntimeError as error:
+            raise SettingsError(
+                "the home folder is not known: HOME is not set, and the system knows none for this user",
+                hint="set HOME to a folder of yours",
+            ) from error
+        except OSError as error:
+            raise SettingsError(
+                f"the current folder can not be used: {error.strerror}", hint="go to another one"
+            ) from error
 
 
 def config_path(around: Surroundings, explicit: Path | None = None) -> Path:
-    """Return the configuration file: the explicit one, ``./config.yaml`` if there is one, else the user's."""
+    """Return the configuration file: the explicit one, ``./config.yaml`` if there is one, else the user's.
+
+    Raises:
+        SettingsError: The explicit one is in the home folder of a user who is not there.
+    """
     if explicit is not None:
-        return around.here / explicit.expanduser()
+        return around.here / _expanded(explicit, "--config-file")
     local = around.here / "config.yaml"
     if local.is_file() or (around.here / "config.json").is_file():
         return local
@@ -45,9 +64,22 @@ def config_path(around: Surroundings, explicit: Path | None = None) -> Path:
 
 
 def state_folder(around: Surroundings) -> Path:
-    """Return our own folder: ``WANGP_STATE_DIR``, else the platform's place for state."""
+    """Return our own folder: ``WANGP_STATE_DIR``, else the platform's place for state.
+
+    Raises:
+        SettingsError: The variable names the home folder of a user who is not there.
+    """
     explicit = around.environ.get("WANGP_STATE_DIR")
-    return around.here / Path(explicit).expanduser() if explicit else _user_folder("state", around)
+    if not explicit:
+        return _user_folder("state", around)
+    return around.here / _expanded(Path(explicit), "environment variable WANGP_STATE_DIR")
+
+
+def _expanded(path: Path, where: str) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"{where}: {path} is in the home folder of a user who is not there") from error
 
 
 def _user_folder(kind: str, around: Surroundings) -> Path:

@@ -113,7 +113,7 @@ class Runner:
         """Do what the plan's selected rows say.
 
         Args:
-            plan: What to do; rows that are not selected are skipped.
+            plan: What to do, checked for space; rows that are not selected are skipped.
             actions: Which of LINK and DOWNLOAD are meant; rows with the other are skipped.
             cancel: Stops at the next safe point; what is done stays, parts are kept.
             emit: Told of every step.
@@ -122,11 +122,8 @@ class Runner:
             A result for every row.
 
         Raises:
-            StorageError: The batch does not fit; nothing was written.
             CancelledError: The user asked to stop.
         """
-        if Action.DOWNLOAD in actions:
-            check_space(plan)
         results: dict[str, FileResult] = {}
         links = [file for file in plan.files if _is_due(file, Action.LINK, actions)]
         downloads = [file for file in plan.files if _is_due(file, Action.DOWNLOAD, actions)]
@@ -376,9 +373,13 @@ def _local_dir(destination: Path, path_in_repo: str) -> Path | None:
     return destination.parents[len(parts) - 1]
 
 
+_COMPARED = "in place"
+"""The planner's reason where the hash of what stands there was computed, now or from the same bytes before."""
+
+
 def _undone(file: PlannedFile) -> FileResult:
     if file.action is Action.KEEP:
-        return FileResult(file, Outcome.KEPT)
+        return FileResult(file, Outcome.KEPT, verified=file.reason == _COMPARED)
     if file.selected and file.action in (Action.BLOCKED, Action.CONFLICT):
         return FileResult(file, Outcome.FAILED, file.reason, file.hint)
     return FileResult(file, Outcome.SKIPPED, "not asked for")

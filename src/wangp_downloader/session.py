@@ -334,8 +334,10 @@ class Session:
             CancelledError: The user asked to stop.
         """
         from wangp_downloader.library.link import LinkMode
-        from wangp_downloader.runner import Runner, RunnerParts
+        from wangp_downloader.runner import Runner, RunnerParts, check_space
 
+        if Action.DOWNLOAD in actions:
+            check_space(plan)  # before anything is remembered: a refused run leaves nothing to go on with
         verb = "download" if Action.DOWNLOAD in actions else "link"
         journal = self._journal(verb)
         roots = self.write_roots()

@@ -82,7 +82,7 @@ class TestPlan:
             (["--file", "x"], "need --cli"),
             (["--limit", "1", "--no-limit", "plan"], "exclude each other"),
             (["--limit", "fast", "plan"], "expected a number of KB/s"),
-            (["--config-file", "no/such/folder.yaml", "plan", "nothing"], "there is no model"),
+            (["--config-file", "new.yaml", "plan", "nothing"], "there is no model"),
         ],
     )
     def test_wrong_usage_is_said_and_ends_with_2(
@@ -429,7 +429,7 @@ class TestEverythingElse:
     def test_no_wan2gp_is_a_clear_error(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WANGP_WAN2GP_DIRECTORY", str(world.root / "nowhere"))
         result = world.run("plan")
-        assert result.code == 1
+        assert result.code == 2
         assert "is no Wan2GP folder" in result.err
 
     def test_without_a_terminal_the_interactive_program_says_what_to_use(self, world: World) -> None:

@@ -144,10 +144,10 @@ def test_a_kill_does_not_take_finished_files_out_of_the_journal(
     assert process.stderr is not None
     with process.stderr:
         wait_for(lambda: quick.exists() and not list(quick.parent.glob(f".{quick.name}.part*")))
-        wait_for(lambda: world.run("undo", "--dry-run", "--json").document["entries"])
+        wait_for(lambda: world.run("undo", "--downloads", "--dry-run", "--json").document["entries"])
         process.kill()
         process.wait()
-    [entry] = world.run("undo", "--dry-run", "--json").document["entries"]
+    [entry] = world.run("undo", "--downloads", "--dry-run", "--json").document["entries"]
     assert entry["target"] == str(quick)
 
 

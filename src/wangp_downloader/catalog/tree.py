@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from wangp_downloader.errors import CatalogError
+from wangp_downloader.errors import CatalogError, SettingsError
 
 _VERSION = re.compile(r"^\s*WanGP_version\s*=\s*[\"']([^\"']{1,40})[\"']", re.MULTILINE)
 
@@ -65,10 +65,7 @@ def open_tree(root: Path) -> Tree:
     program = root / "wgp.py"
     has_program = program.is_file()
     if not has_program and not (root / "defaults").is_dir() and not (root / "finetunes").is_dir():
-        raise CatalogError(
-            f"{root} is no Wan2GP folder: it has neither defaults/ nor wgp.py",
-            hint="set the right one with: wangp-dl config set wan2gp_directory DIR",
-        )
+        raise _wrong_folder(root)
     source = _read_program(program) if has_program else None
     if source is None:
         return Tree(root, None, Era.ORDERED, has_program=False)
@@ -81,6 +78,16 @@ def open_tree(root: Path) -> Tree:
         default_checkpoints=("ckpts", ".") if "checkpoints_paths" in source else ("ckpts",),
         loras_in_checkpoints=_loras_in_checkpoints(source),
     )
+
+
+def _wrong_folder(root: Path) -> CatalogError:
+    error = CatalogError(
+        f"{root} is no Wan2GP folder: it has neither defaults/ nor wgp.py",
+        hint="set the right one with: wangp-dl config set wan2gp_directory DIR",
+    )
+    # What is wrong is the configuration that names this folder, no definition.
+    error.exit_code = SettingsError.exit_code
+    return error
 
 
 def _read_program(program: Path) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -63,7 +62,9 @@ def guarded(work: Callable[[], Any], *, as_json: bool = False) -> int:
         code = work()
     except BrokenPipeError:
         # The reader has gone (`| head`): nothing can be said any more, not even at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from wangp_downloader.cli.output import silence
+
+        silence()
         return 1
     except (CancelledError, KeyboardInterrupt) as error:
         failure: DownloaderError = error if isinstance(error, CancelledError) else CancelledError("stopped")
@@ -72,7 +73,7 @@ def guarded(work: Callable[[], Any], *, as_json: bool = False) -> int:
         failure = error
         report(failure)
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the person gets a sentence
-        outcome = _of_click(error) if type(error).__module__.startswith("click.") else None
+        outcome = _of_click(error)
         if isinstance(outcome, int):
             return outcome
         failure = outcome or DownloaderError(_unexpected(error))
@@ -86,7 +87,18 @@ def guarded(work: Callable[[], Any], *, as_json: bool = False) -> int:
 
 
 def _of_click(error: Exception) -> DownloaderError | int | None:
-    """Show what the command line itself raised; return an exit code for its normal ways out, else the failure."""
+    """Show what the command line itself raised; return an exit code for its normal ways out, else the failure.
+
+    None for everything else.
+    """
+    if isinstance(error, OSError) and _raised_in_click(error):
+        from wangp_downloader.cli.output import unwritable
+
+        failure = unwritable(error)
+        report(failure)
+        return failure
+    if not type(error).__module__.startswith("click."):
+        return None
     import click
 
     if isinstance(error, click.exceptions.Exit):
@@ -95,18 +107,25 @@ def _of_click(error: Exception) -> DownloaderError | int | None:
         note("stopped")
         return CancelledError("stopped")
     if isinstance(error, click.ClickException):
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         failure = DownloaderError(error.format_message())
         failure.exit_code = error.exit_code
         return failure
     return None
 
 
+def _raised_in_click(error: OSError) -> bool:
+    """Return whether click itself failed to print: its help, its version."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("click.")
+
+
 def _print_failure(failure: DownloaderError) -> None:
     from wangp_downloader.cli.output import print_json
 
     part = {"message": failure.message, "hint": failure.hint, "exit_code": failure.exit_code}
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, DownloaderError):
         print_json({"error": part})
 
 
@@ -114,14 +133,32 @@ def _unexpected(error: Exception) -> str:
     from wangp_downloader.places import Surroundings, state_folder
 
     what = f"unexpected {type(error).__name__}: {str(error)[:300]}"
-    log = Path(state_folder(Surroundings.of_process())) / "crash.log"
     try:
+        log = Path(state_folder(Surroundings.of_process())) / "crash.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as stream:
             stream.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} {what}\n{traceback.format_exc()}")
-    except OSError:
-        return f"{what} (the details could not be written to {log})"
+    except (OSError, DownloaderError) as problem:
+        return f"{what} (the details could not be written: {problem})"
     return f"{what}\n  the details are in {log}; please report them"
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM end the program as Ctrl-C does, also where no :func:`cancel_on_signals` is at work yet."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from wangp_downloader.cancel import CancelToken
 from wangp_downloader.cli.diagnostics import cancel_on_signals, note, warn
 from wangp_downloader.cli.document import plan_document, report_document
 from wangp_downloader.cli.options import Shared, open_session, with_shared
-from wangp_downloader.cli.output import print_json
+from wangp_downloader.cli.output import print_json, print_json_line
 from wangp_downloader.cli.progress import json_lines, watching
 from wangp_downloader.cli.selection import Selection, selection_options
 from wangp_downloader.errors import CancelledError
@@ -61,6 +61,11 @@ def command(
     """Bring in what MODELS need: link what is on this machine, download the rest, verified."""
     if as_json and as_events:
         raise click.UsageError("--json and --events exclude each other")
+    if resume and selection != Selection():
+        raise click.UsageError(
+            "--resume goes on with what earlier runs were asked for: "
+            "no MODEL, --all, --file, --variant or --with goes with it"
+        )
     order = DownloadOrder(selection, dry_run, assume_yes, as_json, as_events, resume=resume)
     return download(shared, order)
 
@@ -122,7 +127,10 @@ def _sink(order: DownloadOrder) -> Iterator[Emit]:
 
 def _show_plan(session: Session, order: DownloadOrder, plan: Plan) -> None:
     catalog = session.catalog(ask=False)
-    if order.as_json or order.as_events:
+    if order.as_events:
+        print_json_line({"event": "plan", **plan_document(catalog, plan)})
+        return
+    if order.as_json:
         print_json(plan_document(catalog, plan))
         return
     from wangp_downloader.cli.tables import print_plan

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -127,14 +128,23 @@ def run(argv: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    from wangp_downloader.cli.diagnostics import guarded
+    from wangp_downloader.cli.diagnostics import guarded, sigterm_interrupts
 
+    _prepare_streams()
+    work = partial(main.main, args=list(argv), prog_name="wangp-dl", standalone_mode=False)
+    with sigterm_interrupts():
+        return guarded(work, as_json="--json" in argv)
+
+
+def _prepare_streams() -> None:
+    if sys.stdin is None:  # closed, as a service may start us: nobody answers, nobody listens
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123 - open until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - likewise
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Where the terminal knows no check mark, a question mark is better than a crash.
             stream.reconfigure(errors="replace")
-    work = partial(main.main, args=list(argv), prog_name="wangp-dl", standalone_mode=False)
-    return guarded(work, as_json="--json" in argv)
 
 
 if __name__ == "__main__":

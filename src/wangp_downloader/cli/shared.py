@@ -32,9 +32,16 @@ class Shared:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Shared:
-        """Build from the parameters that ``options.shared_options`` adds to a verb."""
+        """Build from the parameters that ``options.shared_options`` adds to a verb.
+
+        Raises:
+            UsageError: An option is empty, or two exclude each other.
+        """
         if options.get("no_limit") and options.get("limit") is not None:
             raise UsageError("--limit and --no-limit exclude each other")
+        for name in ("limit", "hub_dir", "wan2gp_dir", "config_file"):
+            if options.get(name) == "":
+                raise UsageError(f"--{name.replace('_', '-')} needs a value, is empty")
         values = {
             "bandwidth_limit_kb": 0 if options.get("no_limit") else options.get("limit"),
             "hub_directory": options.get("hub_dir"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +29,7 @@ def command(shared: Shared, every: bool, downloads: bool, dry_run: bool, as_json
     with open_session(shared) as session, cancel_on_signals() as cancel:
         entries = session.undoable(every=every)
         if dry_run:
-            _show_entries(entries, as_json=as_json)
+            _show_entries(entries, downloads=downloads, as_json=as_json)
             return 0
         results = session.undo(entries, downloads=downloads, cancel=cancel)
     _show_results(results, downloads=downloads, as_json=as_json)
@@ -47,14 +48,29 @@ def _describe(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _show_entries(entries: list[Entry], *, as_json: bool) -> None:
+def _show_entries(entries: list[Entry], *, downloads: bool, as_json: bool) -> None:
+    kept = [] if downloads else [entry for entry in entries if entry.change.action.value == "download"]
+    shown = [entry for entry in entries if entry not in kept and not _holds_one(entry, kept)]
     if as_json:
-        print_json({"entries": [_describe(entry) for entry in entries]})
-        return
-    for entry in entries:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.time))
-        print_line(f"{when}  {entry.change.action.value:8}  {entry.change.target}")
-    if not entries:
+        print_json({"entries": [_describe(entry) for entry in shown]})
+    else:
+        for entry in shown:
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.time))
+            print_line(f"{when}  {entry.change.action.value:8}  {entry.change.target}")
+    _note_rest(len(kept), any_left=bool(entries))
+
+
+def _holds_one(folder: Entry, kept: list[Entry]) -> bool:
+    """Return whether an entry made the folder that a file which stays is in."""
+    if folder.change.action.value != "mkdir":
+        return False
+    return any(Path(folder.change.target) in Path(entry.change.target).parents for entry in kept)
+
+
+def _note_rest(kept: int, *, any_left: bool) -> None:
+    if kept:
+        note(f"{plural(kept, 'downloaded file')} kept (to remove them too: wangp-dl undo --downloads)")
+    if not any_left:
         note("there is nothing to take back")
 
 
@@ -72,7 +88,4 @@ def _show_results(results: list[Undone], *, downloads: bool, as_json: bool) -> N
             kept += 1
         elif change.action.value != "mkdir":  # a folder that is not empty stays, and nobody asks why
             print_line(f"left: {change.target}: {item.reason}")
-    if kept:
-        note(f"{plural(kept, 'downloaded file')} kept (to remove them too: wangp-dl undo --downloads)")
-    if not results:
-        note("there is nothing to take back")
+    _note_rest(kept, any_left=bool(results))

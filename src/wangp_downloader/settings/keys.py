@@ -116,6 +116,8 @@ def _number(value: Any) -> float:
         raise ValueError
     if isinstance(value, str):
         value = value.strip()
+        if not value.isascii() or "_" in value:  # float() takes 1_000 and the digits of other scripts
+            raise ValueError
     number = float(value)
     return int(number) if number.is_integer() else number
 
@@ -161,6 +163,8 @@ def _endpoint(value: Any, _: Path) -> str:
     if not isinstance(value, str):
         raise ValueError
     parts = urlsplit(value.strip())
+    if parts.port == 0:  # any other that is none is refused by asking for it
+        raise ValueError
     if not value.strip().isprintable() or " " in value.strip():
         raise ValueError
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -231,7 +235,7 @@ KEYS: Mapping[str, Key] = {
         _key(
             "bandwidth_schedule",
             _schedule,
-            "a timetable such as '08:00,512k 19:00,10M 23:00,off'",
+            "a timetable such as '08:00,512k 19:00,10M 23:00,off', no hour of a day twice",
             "Other limits at other hours: [WEEKDAY-]HH:MM,LIMIT ... with k, M or off; each holds until the next.\n"
             "A limit on the command line or in the environment wins over it.",
             "Mon-08:00,512k Fri-19:00,off",

@@ -74,10 +74,12 @@ def load_settings(
         around: Where to look; this process's own by default.
 
     Raises:
-        SettingsError: A file can not be read, a key is unknown, a value is wrong.
+        SettingsError: A file can not be read, a key is unknown, a value is wrong, or ``config_file`` is in no folder.
     """
     around = around or Surroundings.of_process()
     path = config_path(around, config_file)
+    if config_file is not None:
+        _check_folder_of(path)
     old = None if path.is_file() else old_config_path(path, around)
     from_file, notes = _file_values(path, old)
     detected = detect(around.home, around.here, around.environ).values
@@ -123,6 +125,13 @@ def _misspelt(environ: Mapping[str, str]) -> list[str]:
     return notes
 
 
+def _check_folder_of(path: Path) -> None:
+    # A file that is not there is written on the first run, but a typo makes no folder.
+    if not path.parent.is_dir():
+        hint = "--config-file makes a file, but no folder for it"
+        raise SettingsError(f"{path}: there is no such folder", hint=hint)
+
+
 def is_true(text: str) -> bool:
     """Return whether a variable's text means yes, as huggingface_hub reads it."""
     return text.strip().upper() in {"1", "ON", "YES", "TRUE"}
@@ -157,7 +166,7 @@ def parse_value(key: Key, value: Any, base: Path, where: str) -> Any:
     """
     try:
         return key.parse(value, base)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:  # the last: ~ of no user
         raise SettingsError(
             f"{where}: expected {key.expected}, found {shorten(repr(value))}",
             hint=f"for example: {key.name}: {key.example}",

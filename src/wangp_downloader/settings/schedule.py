@@ -11,10 +11,13 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_SHORT_DAY = 3
 _MINUTES_A_DAY = 24 * 60
-_ENTRY = re.compile(r"(?:(?P<day>[a-z]+)-)?(?P<hour>\d{1,2}):(?P<minute>\d{2}),(?P<limit>\S+)", re.IGNORECASE)
-_LIMIT = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[bkmgBKMG]?)")
+_ENTRY = re.compile(
+    r"(?:(?P<day>[a-z]+)-)?(?P<hour>\d{1,2}):(?P<minute>\d{2}),(?P<limit>\S+)", re.IGNORECASE | re.ASCII
+)
+_LIMIT = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[bkmgBKMG]?)", re.ASCII)
 _UNITS = {"b": 1, "": 1024, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -48,9 +51,11 @@ def parse_schedule(text: str) -> Schedule:
         text: Entries separated by blanks: ``[WEEKDAY-]HH:MM,LIMIT``.
 
     Raises:
-        ValueError: It is no timetable; the message names the part.
+        ValueError: It is no timetable, or one hour of a day has two limits; the message names the part.
     """
-    entries: dict[int, float | None] = {}
+    # A weekday's entry counts before that of every day.
+    daily: dict[int, float | None] = {}
+    weekly: dict[int, float | None] = {}
     for part in text.split():
         match = _ENTRY.fullmatch(part)
         if match is None:
@@ -58,8 +63,13 @@ def parse_schedule(text: str) -> Schedule:
         hour, minute = int(match["hour"]), int(match["minute"])
         if hour > 23 or minute > 59:
             raise ValueError(part)
+        entries = weekly if match["day"] else daily
         for day in _days(match["day"]):
-            entries[day * _MINUTES_A_DAY + hour * 60 + minute] = parse_rate(match["limit"])
+            moment = day * _MINUTES_A_DAY + hour * 60 + minute
+            if moment in entries:
+                raise ValueError(part)
+            entries[moment] = parse_rate(match["limit"])
+    entries = daily | weekly
     if not entries:
         raise ValueError(text)
     return Schedule(text, tuple(sorted(entries.items())))
@@ -68,7 +78,7 @@ def parse_schedule(text: str) -> Schedule:
 def _days(name: str | None) -> range:
     if name is None:
         return range(len(_DAYS))
-    found = [index for index, day in enumerate(_DAYS) if name.lower()[:3] == day]
+    found = [index for index, day in enumerate(_DAYS) if name.lower() in (day, day[:_SHORT_DAY])]
     if not found:
         raise ValueError(name)
     return range(found[0], found[0] + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -200,15 +201,27 @@ def _dump(values: dict[str, Any]) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
+    """Put a new file in the place of the old one, or of what a link there leads to; mode and owner stay."""
     temporary = None
     try:
+        path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
+        if path.exists():
+            _take_after(path.stat(), temporary)
         Path(temporary).replace(path)
     except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
         raise SettingsError(f"{path}: can not be written: {error.strerror}") from error
+
+
+def _take_after(old: os.stat_result, path: str) -> None:
+    """Give a file the owner, where the system lets us, and the mode of another."""
+    if hasattr(os, "chown"):
+        with contextlib.suppress(OSError):
+            os.chown(path, old.st_uid, old.st_gid)
+    Path(path).chmod(stat.S_IMODE(old.st_mode))

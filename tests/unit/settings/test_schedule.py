@@ -25,7 +25,10 @@ MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
         ("Mon-09:00,1M Fri-18:00,off", MONDAY.replace(hour=10) + timedelta(days=2), 1024**2),
         ("Mon-09:00,1M Fri-18:00,off", MONDAY.replace(hour=3), None),  # from the Friday before
         ("Monday-00:00,0", MONDAY, None),
+        ("MON-00:00,1k tuesday-00:00,off", MONDAY, 1024),
         ("00:00,1.5k", MONDAY, 1536),
+        ("Mon-00:00,2k 00:00,1k", MONDAY, 2048),
+        ("Mon-00:00,2k 00:00,1k", MONDAY + timedelta(days=1), 1024),
     ],
 )
 def test_each_entry_holds_until_the_next(text: str, moment: datetime, limit: float | None) -> None:
@@ -33,8 +36,12 @@ def test_each_entry_holds_until_the_next(text: str, moment: datetime, limit: flo
 
 
 @pytest.mark.parametrize(
-    "text", ["", "8", "25:00,1", "08:60,1", "08:00", "08:00,fast", "Mox-08:00,1", "08:00,-1", "08:00,1T"]
-)
+    "text",
+    [
+        "", "8", "25:00,1", "08:60,1", "08:00", "08:00,fast", "Mox-08:00,1", "08:00,-1", "08:00,1T",
+        "Monkey-08:00,off", "Mo-08:00,off", "٠٨:00,1", "08:00,٣", "08:00,1 8:00,2", "Tue-08:00,1 Tuesday-08:00,2",
+    ],
+)  # fmt: skip
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"[\s\S]*"):
         parse_schedule(text)

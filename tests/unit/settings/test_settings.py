@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,49 @@ def test_a_misspelt_variable_is_mentioned(around: Surroundings) -> None:
     around = Surroundings(around.home, around.here, {"WANGP_HUB_DIRECTORYS": "/x", "WANGP_OTHER": "1"})
     (note,) = load(around).notes
     assert "WANGP_HUB_DIRECTORYS means nothing; did you mean WANGP_HUB_DIRECTORY?" in note
+
+
+@pytest.mark.parametrize("value", ["http://x:99999", "http://x:abc", "http://x:0", "http://[::1"])
+def test_an_endpoint_has_a_port_that_exists(around: Surroundings, value: str) -> None:
+    with pytest.raises(SettingsError, match="expected an http"):
+        load(around, {"endpoint": value})
+    assert load(around, {"endpoint": "http://x:8080/"}).settings.endpoint == "http://x:8080"
+
+
+@pytest.mark.parametrize("value", ["1_000", "٣", "1_0%", "nan", "inf", " "])
+def test_a_limit_is_written_in_plain_digits(around: Surroundings, value: str) -> None:
+    with pytest.raises(SettingsError, match="expected a number of KB/s"):
+        load(around, {"bandwidth_limit_kb": value})
+
+
+def test_an_empty_variable_is_none_at_all(around: Surroundings) -> None:
+    path = write(around, "bandwidth_limit_kb: 5\n")
+    around = Surroundings(around.home, around.here, {"WANGP_BANDWIDTH_LIMIT_KB": ""})
+    loaded = load(around, config_file=path)
+    assert (loaded.settings.bandwidth_limit_kb, loaded.origins["bandwidth_limit_kb"]) == (5, Origin.FILE)
+
+
+def test_the_home_of_a_user_who_is_not_there_is_named_with_its_file(around: Surroundings) -> None:
+    path = write(around, "hub_directory: ~nosuchuser/x\n")
+    with pytest.raises(SettingsError) as caught:
+        load(around)
+    assert caught.value.message.startswith(f"{path}: hub_directory: expected a folder's path")
+
+
+def test_a_named_file_is_made_only_in_a_folder_that_is_there(around: Surroundings) -> None:
+    assert not load(around, config_file=Path("new.yaml")).exists
+    with pytest.raises(SettingsError, match=r"typo.c\.yaml: there is no such folder"):
+        load(around, config_file=Path("typo/c.yaml"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX")
+def test_set_keeps_mode_and_link(around: Surroundings) -> None:
+    kept = around.home / "dotfiles.yaml"
+    kept.write_text("connections: 3\n")
+    kept.chmod(0o640)
+    link = around.here / "config.yaml"
+    link.symlink_to(kept)
+    set_key(link, "connections", "5")
+    assert link.readlink() == kept
+    assert kept.read_text() == "connections: 5\n"
+    assert kept.stat().st_mode & 0o777 == 0o640
