@@ -6,6 +6,7 @@ Owns connections, not tables: each user brings its schema. Other programs' datab
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -13,9 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wangp_downloader.errors import DatabaseError
 from wangp_downloader.events import Emit, Level, Notice, ignore
+
+if TYPE_CHECKING:
+    import tempfile
 
 _BUSY_TIMEOUT_S = 10.0
 
@@ -34,18 +39,28 @@ class Schema:
     script: str
     what: str
 
+    @property
+    def statements(self) -> frozenset[str]:
+        """The script's statements, as SQLite keeps them but for white space."""
+        return frozenset(_on_one_line(statement) for statement in self.script.split(";"))
+
 
 class Database:
     """One of our own SQLite files; safe to use from several threads and several processes.
 
     Each thread gets its own connection. What is in such a file can always be found out again, so a file
-    that is corrupt or of another version is set aside (``NAME.broken-<time>``) with a notice, and made anew.
-    Where the damage shows only while it is used, the next program to open it does so.
+    that is corrupt, of another version or with other tables is set aside (``NAME.broken-<time>``) with a notice,
+    and made anew. Where the damage shows only while it is used, the next program to open it does so. Of a file
+    that can be read but not written a copy is used, which is forgotten at the end.
 
     Args:
         path: The file; its folder is made if needed.
         schema: Tables and version.
-        emit: Told when the file had to be made anew.
+        emit: Told when the file had to be made anew, or can only be read.
+
+    Attributes:
+        path: The file.
+        read_only: True if the file can not be written: what is written goes to the copy alone.
 
     Raises:
         DatabaseError: The file can not be opened or made, with the path and the reason.
@@ -53,15 +68,22 @@ class Database:
 
     def __init__(self, path: Path, schema: Schema, emit: Emit = ignore) -> None:
         self.path = path
+        self.read_only = False
+        self._file = path
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._schema = schema
         self._emit = emit
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         try:
+            self.read_only = path.exists() and not _writable(path)
+            if self.read_only:
+                self._use_a_copy()
             path.parent.mkdir(parents=True, exist_ok=True)
             self._prepare()
         except (OSError, sqlite3.Error) as error:
+            self.close()
             raise DatabaseError(f"can not open {schema.what} {path}: {error}") from error
 
     def connection(self) -> sqlite3.Connection:
@@ -110,10 +132,25 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     connection.close()
             self._all.clear()
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def _use_a_copy(self) -> None:
+        import shutil  # noqa: PLC0415 - start-up
+        import tempfile  # noqa: PLC0415 - start-up
+
+        self._copy = tempfile.TemporaryDirectory(prefix="wangp-", ignore_cleanup_errors=True)
+        self._file = Path(self._copy.name) / self.path.name
+        for suffix in ("", "-wal"):
+            source = self.path.with_name(self.path.name + suffix)
+            if not suffix or source.exists():
+                shutil.copyfile(source, self._file.with_name(source.name))
+        text = f"{self._schema.what} {self.path} can only be read; what is found out is forgotten at the end"
+        self._emit(Notice(Level.WARNING, text))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            self._file, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
         try:
@@ -131,23 +168,36 @@ class Database:
             self._set_aside("it is damaged")
             self._damage_mark.unlink(missing_ok=True)
         try:
-            if self._is_current():
-                return
+            problem = self._problem()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise  # locked, not to be opened, disk trouble: the file itself is not at fault
-            self._set_aside(f"it is damaged ({error})")
-            self._is_current()
+            problem = f"it is damaged ({error})"
+        if problem:
+            self._set_aside(problem)
+        self._create()
 
-    def _is_current(self) -> bool:
+    def _problem(self) -> str:
+        """Return why the file can not be used, or nothing if it is in order or still empty."""
         connection = self.connection()
+        connection.execute("BEGIN")  # one look at both: another process may be making the tables right now
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == self._schema.version:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            return True
-        if version != 0:
-            self._set_aside(f"it has version {version}, this program writes version {self._schema.version}")
-            connection = self.connection()
+        rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        connection.execute("COMMIT")
+        if version == 0 and not rows:
+            return ""
+        if version != self._schema.version:
+            return f"it has version {version}, this program writes version {self._schema.version}"
+        if not self._schema.statements <= {_on_one_line(row["sql"]) for row in rows}:
+            return "its tables are not those of this program"
+        # Looks at every page; ten thousand rows are a few milliseconds.
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        return "" if found == "ok" else f"it is damaged ({found.splitlines()[-1]})"
+
+    def _create(self) -> None:
+        connection = self.connection()
+        if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
+            return
         # Two processes may start at once: the second waits for the first and finds the tables there.
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
@@ -155,9 +205,10 @@ class Database:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={self._schema.version:d}")
         connection.execute("COMMIT")
-        return True
 
     def _set_aside(self, why: str) -> None:
+        if self.read_only:
+            raise sqlite3.DatabaseError(why)
         self.close()
         self._local = threading.local()
         aside = self.path.with_name(f"{self.path.name}.broken-{time.time_ns()}")
@@ -167,3 +218,12 @@ class Database:
             self.path.rename(aside)
         text = f"{self._schema.what} {self.path} was made anew: {why}; the old file is {aside.name}"
         self._emit(Notice(Level.WARNING, text))
+
+
+def _on_one_line(statement: str) -> str:
+    return " ".join(statement.split())
+
+
+def _writable(path: Path) -> bool:
+    """Return whether SQLite can write the file: its folder must take the write-ahead log."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)

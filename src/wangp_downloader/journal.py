@@ -21,8 +21,11 @@ from typing import Any
 
 from wangp_downloader.errors import StorageError
 from wangp_downloader.files import Digest, DigestKind
+from wangp_downloader.reading import open_regular, require_regular
 
 FORMAT_VERSION = 1
+_LAST_TIME_S = 253_402_128_000.0
+"""The last day of the year 9999: calendars end there."""
 
 
 class JournalAction(StrEnum):
@@ -181,7 +184,7 @@ class Journal:
         """
         found: dict[str, Entry] = {}
         for line in self._lines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
                 _fold(line, found)
         return list(found.values())
 
@@ -194,7 +197,8 @@ class Journal:
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         try:
-            content = self.path.read_bytes()
+            with open_regular(self.path) as file:
+                content = file.read()
         except FileNotFoundError:
             return
         except OSError as error:
@@ -223,7 +227,12 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
             descriptor = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o600)
-            _end_torn_line(descriptor)
+            try:
+                require_regular(descriptor, self.path)
+                _end_torn_line(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
             self._descriptor = descriptor
         return self._descriptor
 
@@ -257,7 +266,7 @@ def _fold(line: dict[str, Any], found: dict[str, Entry]) -> None:
         entry = Entry(
             id=str(line["id"]),
             run=str(line["run"]),
-            time=float(line["time"]),
+            time=_time(line["time"]),
             verb=str(line["verb"]),
             pid=int(line["pid"]),
             change=_decode(line),
@@ -273,20 +282,35 @@ def _fold(line: dict[str, Any], found: dict[str, Entry]) -> None:
     )
 
 
+def _time(value: float) -> float:
+    seconds = float(value)
+    if not 0 <= seconds <= _LAST_TIME_S:  # nor is "not a number" between the two
+        raise ValueError(value)
+    return seconds
+
+
 def _four(numbers: list[int]) -> tuple[int, int, int, int]:
     device, inode, size, mtime_ns = (int(number) for number in numbers)
     return device, inode, size, mtime_ns
 
 
 def _decode(line: dict[str, Any]) -> Change:
-    before = line["before"]
     return Change(
         action=JournalAction(line["action"]),
         target=_text(line["target"]),
         source=None if line["source"] is None else _text(line["source"]),
         mode=None if line["mode"] is None else _text(line["mode"]),
-        digest=None if line["digest"] is None else _digest(line["digest"]),
-        before=Before(BeforeKind(before["kind"]), before.get("link_to"), before.get("size")),
+        digest=None if line["digest"] is None else _digest(_text(line["digest"])),
+        before=_before(line["before"]),
+    )
+
+
+def _before(found: dict[str, Any]) -> Before:
+    link_to, size = found.get("link_to"), found.get("size")
+    return Before(
+        kind=BeforeKind(found["kind"]),
+        link_to=None if link_to is None else _text(link_to),
+        size=None if size is None else int(size),
     )
 
 

@@ -92,6 +92,11 @@ def printable(text: str) -> str:
     )
 
 
+def printable_line(text: str) -> str:
+    """Return ``text`` as :func:`printable` does, on one line: for a row of a table, or a file's name in a line."""
+    return printable(text).replace("\n", "\N{REPLACEMENT CHARACTER}")
+
+
 def redact_url(url: str) -> str:
     """Return ``url`` without user, password, query and fragment: safe to show and to log. Never raises."""
     try:

@@ -14,7 +14,10 @@ import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from wangp_downloader.reading import read_small
+
 _VERSION = 1
+_MAX_BYTES = 64 * 1024**2
 
 
 class QueueMemory:
@@ -46,8 +49,8 @@ def left_undone(folder: Path) -> dict[Path, frozenset[str]]:
     """Return what runs that no longer live left undone: file → targets."""
     found = {}
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads(path.read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            document = json.loads(read_small(path, _MAX_BYTES))
             if document["version"] == _VERSION and not _lives(int(document["pid"])):
                 found[path] = frozenset(str(target) for target in document["targets"])
     return found

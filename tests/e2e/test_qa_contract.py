@@ -30,7 +30,7 @@ class TestJson:
             (["plan", "--nosuch", "--json"], 2, "No such option"),
             (["download", "--json"], 2, "name a model"),
             (["--limit", "fast", "list", "--json"], 2, "expected a number of KB/s"),
-            (["--wan2gp-dir", "/nowhere", "list", "--json"], 1, "is no Wan2GP folder"),
+            (["--wan2gp-dir", "/nowhere", "list", "--json"], 2, "is no Wan2GP folder"),
             (["explain", "nothing_like_it", "--json"], 2, "neither a model nor a file"),
             (["config", "set", "conections", "3", "--json"], 2, "unknown key"),
         ],
@@ -107,18 +107,18 @@ class TestOffline:
 
 
 class TestState:
-    def test_damage_in_the_middle_of_the_cache_heals_at_the_next_start(
-        self, world: World, state: Path
+    @pytest.mark.parametrize("name", ["hfcache.db", "library.db"])
+    def test_damage_in_the_middle_of_a_memory_heals_at_the_next_start(
+        self, world: World, state: Path, name: str
     ) -> None:
         world.run("plan")
-        database = state / "hfcache.db"
+        database = state / name
         with sqlite3.connect(database) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             page_size = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.close()
         content = database.read_bytes()
         database.write_bytes(content[:page_size] + os.urandom(len(content) - page_size))
-        world.run("plan")
         healed = world.run("plan")
         assert healed.code == 0
         assert "made anew" in healed.err

@@ -85,6 +85,20 @@ async def test_rows_blocked_by_an_unreachable_hub_are_said_until_it_answers(open
         assert "looked again: nothing changed" in screen.status
 
 
+async def test_a_new_plan_is_what_the_table_shows(open_app: Open) -> None:
+    engine = FakeEngine.of(60)
+    whole = engine.files
+    # One file of many: no column gets another width, which would draw everything again.
+    engine.files = (*whole[:2], replace(whole[2], action=Action.KEEP), *whole[3:])
+    async with open_app(engine) as screen:
+        await screen.press("s")
+        assert "● present" in screen.main.files.render_line(3).text
+        engine.files = whole
+        await screen.press("f5")
+        await screen.settle()
+        assert "○ missing" in screen.main.files.render_line(3).text
+
+
 async def test_the_end_of_a_look_comes_after_what_was_said_on_the_way(open_app: Open) -> None:
     def told(network: bool, hashing: bool, emit: Emit) -> None:
         if network and hashing:

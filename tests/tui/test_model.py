@@ -14,6 +14,7 @@ from wangp_downloader.files import Action, Evidence, LocalCopy, Outcome, Plan, P
 from wangp_downloader.snapshot import Snapshot, fold
 from wangp_downloader.tui.model import SORT_KEYS, FileModel, View, source_text
 from wangp_downloader.tui.models import ModelsModel, Readiness
+from wangp_downloader.tui.painting import FILE_COLUMNS, MODEL_COLUMNS, paint_file, paint_model
 from wangp_downloader.tui.rows import Row, Status
 
 HIGH, LOW = "ckpts/high.safetensors", "ckpts/low.safetensors"
@@ -297,3 +298,27 @@ def test_a_name_that_several_files_have_comes_with_its_folder() -> None:
         "umt5/config.json",
         "x.json",
     ]
+
+
+# Drawing caches
+
+
+def test_no_row_of_a_new_plan_has_the_version_of_an_old_one() -> None:
+    files, models = FileModel(), ModelsModel()
+    seen: set[int] = set()
+    for _ in range(3):
+        files.load(Plan(pair()), MODELS)
+        models.load(MODELS, files.rows)
+        now = {row.version for row in files.rows} | {row.version for row in models.rows}
+        assert len(now) == len(files.rows) + len(models.rows)
+        assert not seen & now
+        seen |= now
+
+
+def test_names_with_line_breaks_stay_on_their_line() -> None:
+    odd = "t2v\nred"
+    files, models = model_of(make_file("x.bin", (odd,))), ModelsModel()
+    models.load([FakeModel(odd, "Wan\nText", "wan\n")], files.rows)
+    painted = [paint_file(files.rows[0], column.key, 40) for column in FILE_COLUMNS]
+    painted += [paint_model(models.rows[0], column.key, 40) for column in MODEL_COLUMNS]
+    assert all(text.isprintable() for parts in painted for text, _ in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -172,6 +173,25 @@ def test_the_last_plan_survives_the_disk_for_its_configuration_only(tmp_path: Pa
     path.write_bytes(path.read_bytes()[:100])
     assert load_plan(path, "a") is None
     assert load_plan(tmp_path / "absent", "a") is None
+
+
+def test_a_last_plan_with_a_damaged_byte_is_ignored_or_read(tmp_path: Path) -> None:
+    engine, path = FakeEngine.of(4), tmp_path / "last-plan.bin"
+    save_plan(path, "a", engine.plan(Request()), engine.models())
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+        load_plan(path, "a")
+    path.write_bytes(b"\x91" * 100_000)
+    assert load_plan(path, "a") is None
+
+
+@pytest.mark.timeout(20)
+def test_pipes_in_the_place_of_what_is_remembered_are_ignored(tmp_path: Path) -> None:
+    for name in ("ui.json", "last-plan.bin"):
+        os.mkfifo(tmp_path / name)
+    assert load_state(tmp_path / "ui.json") == UiState()
+    assert load_plan(tmp_path / "last-plan.bin", "a") is None
 
 
 # The lane

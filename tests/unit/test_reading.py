@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wangp_downloader.paths import printable
+from wangp_downloader.paths import printable, printable_line
 from wangp_downloader.reading import read_small
 
 
@@ -45,3 +45,10 @@ def test_printable_keeps_length_and_lines_and_nothing_that_steers(text: str) -> 
     assert all(char.isprintable() or char == "\n" for char in shown)
     assert shown.count("\n") == text.count("\n")
     assert printable(shown) == shown
+
+
+@given(st.text())
+def test_a_printable_line_is_one_line(text: str) -> None:
+    shown = printable_line(text)
+    assert shown.isprintable()
+    assert len(shown) == len(text)

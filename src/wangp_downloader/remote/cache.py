@@ -6,8 +6,10 @@ Owns the tables (``docs/disk-formats-hfcache.md``) and nothing else: when to ask
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Collection, Mapping
@@ -107,6 +109,8 @@ class PlainRecord:
 class MetadataCache:
     """The metadata of remote files, on disk; safe to use from several threads and processes.
 
+    A row that makes no sense is as good as none: what it should say is asked for again.
+
     Args:
         path: The database file, made if needed.
         emit: Told when the file was damaged and made anew.
@@ -134,6 +138,7 @@ class MetadataCache:
             " (SELECT count(*) FROM files WHERE size IS NOT NULL) + (SELECT count(*) FROM plain) AS files,"
             " min(checked_at) AS oldest, max(checked_at) AS newest"
             " FROM (SELECT checked_at FROM revisions UNION ALL SELECT checked_at FROM plain)"
+            " WHERE checked_at BETWEEN 0 AND 1e11"  # what else there may be is no time
         )[0]
         parts = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         size = sum(part.stat().st_size for part in parts if part.exists())
@@ -145,6 +150,9 @@ class MetadataCache:
         Raises:
             DatabaseError: The file can not be written.
         """
+        if self._database.read_only:
+            text = f"can not empty the metadata cache {self.path}: it can only be read"
+            raise DatabaseError(text, hint="make the file and its folder writable, or delete the file")
         with self._database.writing() as connection:
             for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}")
@@ -153,7 +161,8 @@ class MetadataCache:
     def revisions(self, endpoint: str) -> dict[RevisionKey, RevisionRecord]:
         """Return all revisions known at an endpoint (one query)."""
         rows = self._rows(f"{_SELECT_REVISIONS} WHERE r.endpoint = ?", (endpoint,))
-        return {(row["repo"], row["revision"]): _revision(row) for row in rows}
+        records = {(row["repo"], row["revision"]): _revision(row) for row in rows}
+        return {key: record for key, record in records.items() if record is not None}
 
     def revision(self, endpoint: str, key: RevisionKey) -> RevisionRecord | None:
         """Return one revision, or None if it is not known."""
@@ -178,7 +187,8 @@ class MetadataCache:
             (json.dumps({row: list(paths) for row, paths in wanted.items()}),),
         )
         for commit_id, path, size, kind, hex_digest in rows:
-            found[commit_id][path] = _file(size, kind, hex_digest)
+            with contextlib.suppress(ValueError):
+                found[commit_id][path] = _file(size, kind, hex_digest)
         return found
 
     def listing(self, row: int, folder: str) -> dict[str, FileRecord] | None:
@@ -199,7 +209,10 @@ class MetadataCache:
             " WHERE commit_id = ? AND path >= ? AND path < ? AND size IS NOT NULL ORDER BY path",
             (row, start, end),
         )
-        return {found["path"]: _file(found["size"], found["kind"], found["hex"]) for found in rows}
+        try:
+            return {found["path"]: _file(found["size"], found["kind"], found["hex"]) for found in rows}
+        except ValueError:
+            return None
 
     def plain(self, urls: Collection[str]) -> dict[str, PlainRecord]:
         """Return what is known of URLs that are on no Hub (one query)."""
@@ -208,10 +221,12 @@ class MetadataCache:
             "SELECT p.* FROM json_each(?) AS w JOIN plain AS p ON p.url_sha256 = w.value",
             (json.dumps(list(keys)),),
         )
-        return {
-            keys[row["url_sha256"]]: PlainRecord(row["size"], row["checked_at"], _problem(row))
-            for row in rows
-        }
+        found = {}
+        for row in rows:
+            with contextlib.suppress(ValueError):
+                record = PlainRecord(_size(row["size"]), _time(row["checked_at"]), _problem(row))
+                found[keys[row["url_sha256"]]] = record
+        return found
 
     def store(self, endpoint: str, report: RepoReport) -> None:
         """Remember what a question brought, in one transaction.
@@ -310,27 +325,51 @@ def _problem_columns(problem: Problem | None) -> tuple[str | None, str | None, s
 
 def _problem(row: sqlite3.Row) -> Problem | None:
     state = row["problem_state"]
-    return Problem(RemoteState(state), row["problem"], row["hint"]) if state else None
+    return Problem(RemoteState(state), _text(row["problem"]) or "", _text(row["hint"])) if state else None
 
 
-def _revision(row: sqlite3.Row) -> RevisionRecord:
-    # A clock that was wrong once must not keep an answer fresh for years.
-    checked_at = min(row["checked_at"], time.time())
-    return RevisionRecord(
-        row["sha"],
-        checked_at,
-        Access(row["access"]),
-        row["now_called"],
-        _problem(row),
-        with_token=bool(row["with_token"]),
-        row=row["id"] or 0,
-    )
+def _revision(row: sqlite3.Row) -> RevisionRecord | None:
+    try:
+        return RevisionRecord(
+            _text(row["sha"]),
+            # A clock that was wrong once must not keep an answer fresh for years.
+            min(_time(row["checked_at"]), time.time()),
+            Access(row["access"]),
+            row["now_called"] if isinstance(row["now_called"], str) else None,
+            _problem(row),
+            with_token=bool(row["with_token"]),
+            row=row["id"] or 0,
+        )
+    except ValueError:
+        return None
 
 
-def _file(size: int | None, kind: str | None, hex_digest: str | None) -> FileRecord:
-    if size is None:
+def _file(size: object, kind: str | None, hex_digest: str | None) -> FileRecord:
+    size_bytes = _size(size)
+    if size_bytes is None:
         return MISSING_FILE
-    return FileRecord(size, Digest(_KINDS[kind], hex_digest) if kind and hex_digest else None)
+    hex_text = _text(hex_digest)
+    if kind and kind not in _KINDS:
+        raise ValueError(kind)
+    return FileRecord(size_bytes, Digest(_KINDS[kind], hex_text) if kind and hex_text else None)
+
+
+def _size(value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise ValueError(value)
+    return value
+
+
+def _time(value: object) -> float:
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(value)
+    return value
+
+
+def _text(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(value)
+    return value
 
 
 def _prefixes(folder: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wangp_downloader.files import Action, Outcome, Plan, RemoteState
 from wangp_downloader.names import shared_names
-from wangp_downloader.paths import printable
+from wangp_downloader.paths import printable_line
 from wangp_downloader.tui.rows import FINISHED, SETTLED, Row, Status
 
 if TYPE_CHECKING:
@@ -329,10 +329,10 @@ def source_text(row: Row) -> str:
     if file.action is Action.KEEP:
         return "in place"
     if file.action is Action.LINK and file.source is not None:
-        return printable(file.source.store)
+        return printable_line(file.source.store)
     if file.remote is None:
         return "local only"
-    return printable(file.remote.repo or file.remote.url.split("/")[2])
+    return printable_line(file.remote.repo or file.remote.url.split("/")[2])
 
 
 def _noise(row: Row) -> str:

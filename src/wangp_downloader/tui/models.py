@@ -10,8 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from wangp_downloader.files import SHARED_MODEL, Action
-from wangp_downloader.paths import printable
-from wangp_downloader.tui.rows import Row, Status
+from wangp_downloader.paths import printable_line
+from wangp_downloader.tui.rows import Row, Status, new_version
 
 if TYPE_CHECKING:
     from wangp_downloader.tui.engine import ModelInfo
@@ -51,7 +51,7 @@ class ModelRow:
         family: The family it is listed under.
         certain: True if every file that it needs is known.
         rows: The files that it requires, those of the shared set included.
-        version: Grows with every change that can be seen.
+        version: Another number after every change that can be seen, never one of another row.
         position: Its line in the view, or -1.
         haystack: Lower-case text that the filter looks into.
     """
@@ -74,11 +74,10 @@ class ModelRow:
 
     def __init__(self, info: ModelInfo, rows: Sequence[Row]) -> None:
         self.id = info.id
-        self.name = printable(info.name)
-        self.family = printable(info.family)
+        self.name = printable_line(info.name)
+        self.family = printable_line(info.family)
         self.certain = info.certain
         self.rows = rows
-        self.version = 0
         self.position = -1
         self.recount()
 
@@ -107,7 +106,7 @@ class ModelRow:
         else:
             self.readiness = Readiness.PARTIAL if self.files_here else Readiness.MISSING
         self.haystack = f"{self.readiness.word} {self.id} {self.name} {self.family}".lower()
-        self.version += 1
+        self.version = new_version()
 
 
 class ModelsModel:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wangp_downloader.files import Action, Outcome
 from wangp_downloader.names import base_name, crop_end, crop_middle, crop_name
-from wangp_downloader.paths import printable, without_address
+from wangp_downloader.paths import printable_line, without_address
 from wangp_downloader.tui.columns import Column, Part, bar
 from wangp_downloader.tui.model import source_text
 from wangp_downloader.tui.models import ModelRow, Readiness
@@ -96,7 +96,7 @@ def paint_file(row: Row, column: str, width: int) -> Sequence[Part]:
 
 
 def _folder(row: Row) -> str:
-    return printable(row.file.target.rpartition("/")[0] or ".") + "/"
+    return printable_line(row.file.target.rpartition("/")[0] or ".") + "/"
 
 
 def file_columns(rows: Sequence[Row], *, running: bool) -> list[Column]:
@@ -147,7 +147,7 @@ def paint_status(row: Row, width: int) -> list[Part]:
     fraction = _fraction(row)
     if fraction is not None:
         return _progress(row, fraction, width, tone)
-    return [(crop_end(f"{row.status.glyph} {printable(_status_words(row, width - 2))}", width), tone)]
+    return [(crop_end(f"{row.status.glyph} {printable_line(_status_words(row, width - 2))}", width), tone)]
 
 
 def _fraction(row: Row) -> float | None:
@@ -256,7 +256,7 @@ def paint_model(row: ModelRow, column: str, width: int) -> Sequence[Part]:
         case "needed":
             return [(_needed(row), "")]
         case _:
-            return [(crop_middle(printable(row.id), width), "tone--muted")]
+            return [(crop_middle(printable_line(row.id), width), "tone--muted")]
 
 
 def _needed(row: ModelRow) -> str:

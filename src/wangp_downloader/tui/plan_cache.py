@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wangp_downloader.files import Plan
+from wangp_downloader.reading import read_small
 
 if TYPE_CHECKING:
     from wangp_downloader.tui.engine import ModelInfo
 
 VERSION = 4
+_MAX_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class CachedPlan:
 def load_plan(path: Path, mark: str) -> CachedPlan | None:
     """Return the last plan made with the same settings, or None where there is none that can be read."""
     try:
-        cached = msgspec.msgpack.decode(path.read_bytes(), type=CachedPlan)
-    except (OSError, msgspec.MsgspecError):
+        cached = msgspec.msgpack.decode(read_small(path, _MAX_BYTES), type=CachedPlan)
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return cached if cached.version == VERSION and cached.mark == mark else None
 

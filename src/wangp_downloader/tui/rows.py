@@ -6,13 +6,14 @@ draws, and nothing here knows Textual.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from wangp_downloader.files import SHARED_MODEL, Action, Outcome, PlannedFile, RemoteState
 from wangp_downloader.names import shown_name
-from wangp_downloader.paths import printable
+from wangp_downloader.paths import printable_line
 
 if TYPE_CHECKING:
     from wangp_downloader.snapshot import Transfer
@@ -85,6 +86,14 @@ _PHASES = {
 }
 
 
+_versions = itertools.count(1)
+
+
+def new_version() -> int:
+    """Return a number that no row of any table has had: rows made for a new plan differ from those of the old one."""
+    return next(_versions)
+
+
 class Row:
     """A file of the plan in the table.
 
@@ -99,7 +108,8 @@ class Row:
         hashed: Share of a local candidate that is hashed, 0 to 1, while that goes on.
         part_bytes: Bytes left from an earlier attempt.
         position: Its line in the view, or -1 while it is not shown.
-        version: Grows with every change that can be seen; keys of drawing caches hold it.
+        version: Another number after every change that can be seen, never one of another row; keys of drawing
+            caches hold it.
     """
 
     __slots__ = (
@@ -133,7 +143,7 @@ class Row:
         self.part_bytes = part_bytes
         self.selected = False
         self.position = -1
-        self.version = 0
+        self.version = new_version()
         self.status = resting_status(file)
         self._models = models
         self._haystack = ""
@@ -183,13 +193,13 @@ class Row:
         if self.selected == selected:
             return False
         self.selected = selected
-        self.version += 1
+        self.version = new_version()
         return True
 
     def refresh_status(self) -> None:
         """Work out the status again after ``file``, ``transfer`` or ``hashed`` changed."""
         status = self._status_now()
-        self.version += 1
+        self.version = new_version()
         if status is not self.status:
             self.status = status
             self._haystack = ""
@@ -240,7 +250,7 @@ _BLOCKED = {
 def _config_label(file: PlannedFile) -> tuple[str, int]:
     if SHARED_MODEL in file.models:
         return "all models", 0
-    return (printable(file.models[0]), len(file.models) - 1) if file.models else ("-", 0)
+    return (printable_line(file.models[0]), len(file.models) - 1) if file.models else ("-", 0)
 
 
 def _searchable(file: PlannedFile, models: Mapping[str, ModelInfo]) -> str:

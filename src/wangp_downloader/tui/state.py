@@ -12,7 +12,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from wangp_downloader.reading import read_small
+
 VERSION = 1
+_MAX_BYTES = 16 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class UiState:
 def load_state(path: Path) -> UiState:
     """Return what is remembered, or the defaults where the file is absent, broken or of another version."""
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_small(path, _MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return UiState()
     if not isinstance(data, dict) or data.get("version") != VERSION:

@@ -111,6 +111,56 @@ def test_foreign_lines_are_left_out(path: Path, garbage: bytes) -> None:
     journal.close()
 
 
+def line_of(**changes: object) -> bytes:
+    line = {"v": 1, "id": "x-1", "state": "begun", "run": "x", "time": 1.0, "verb": "link", "pid": 1}
+    line |= {"action": "link", "target": "/t", "source": "/s", "mode": "copy", "digest": None}
+    return json.dumps(line | {"before": {"kind": "absent"}} | changes).encode() + b"\n"
+
+
+def test_a_line_in_order_is_an_entry(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(line_of())
+    assert [entry.time for entry in Journal(path).entries()] == [1.0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"time": float("nan")},
+        {"time": float("inf")},
+        {"time": 1e300},
+        {"time": -1},
+        {"time": 10**400},
+        {"pid": float("inf")},
+        {"digest": 5},
+        {"before": {"kind": "link", "link_to": 5}},
+        {"before": {"kind": "file", "size": float("nan")}},
+    ],
+    ids=str,
+)
+def test_a_line_with_values_that_can_not_be_is_left_out(path: Path, changes: dict[str, object]) -> None:
+    path.parent.mkdir()
+    path.write_bytes(line_of(**changes))
+    assert Journal(path).entries() == []
+
+
+def test_an_end_with_values_that_can_not_be_ends_nothing(path: Path) -> None:
+    path.parent.mkdir()
+    end = b'{"v":1,"id":"x-1","state":"done","after":[1,2,3,1e999]}\n'
+    path.write_bytes(line_of() + end)
+    assert [entry.state for entry in Journal(path).entries()] == [JournalState.BEGUN]
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_its_place_is_a_clear_error(path: Path) -> None:
+    path.parent.mkdir()
+    os.mkfifo(path)
+    with pytest.raises(StorageError, match=r"can not read the journal .*: Is no regular file"):
+        Journal(path).entries()
+    with pytest.raises(StorageError, match=r"can not write the journal .*: Is no regular file"):
+        Journal(path).record(CHANGE)
+
+
 def test_no_file_is_no_entries(path: Path) -> None:
     assert Journal(path).entries() == []
 

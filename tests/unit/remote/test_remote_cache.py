@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wangp_downloader import database
 from wangp_downloader.demo.hub import LoopbackHub
 from wangp_downloader.errors import DatabaseError, RemoteError
 from wangp_downloader.events import Event, Notice
@@ -117,6 +119,63 @@ def test_a_damaged_file_is_made_anew_and_said(tmp_path: Path, garbage: bytes) ->
     notices = [event.text for event in events if isinstance(event, Notice)]
     assert len(notices) == (1 if garbage else 0)
     assert all("the metadata cache" in text and "made anew" in text for text in notices)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "revisions SET checked_at = 'soon'",
+        "revisions SET access = 'perhaps'",
+        "revisions SET problem_state = 'odd'",
+        "commits SET sha = x'00ff'",
+        "files SET size = 'large'",
+        "files SET size = -5",
+        "files SET kind = 'odd'",
+        "files SET hex = x'ff'",
+        "plain SET size = 'large'",
+        "plain SET checked_at = 'soon'",
+        "plain SET checked_at = 9e999",
+        "plain SET problem_state = 'odd'",
+    ],
+)
+def test_a_row_that_makes_no_sense_is_as_good_as_none(tmp_path: Path, change: str) -> None:
+    url = "https://host.example/x.safetensors"
+    whole = replace(report(), folders=frozenset({""}))
+    with closing(MetadataCache(tmp_path / "hfcache.db")) as cache:
+
+        def known() -> list[bool]:
+            found = cache.revision(HUB, KEY)
+            assert (found is not None) == bool(cache.revisions(HUB))
+            row = 1 if found is None else found.row
+            file = bool(cache.files({row: ["x.bin"]})[row])
+            assert file == bool(cache.listing(row, ""))
+            return [found is not None, file, bool(cache.plain([url]))]
+
+        def tell() -> None:
+            cache.store(HUB, whole)
+            cache.store_plain({url: PlainRecord(5, 1000.0)})
+
+        tell()
+        assert known() == [True, True, True]
+        with cache._database.writing() as connection:
+            connection.execute(f"UPDATE {change}")
+        spoiled = {"files": 1, "plain": 2}.get(change.partition(" ")[0], 0)
+        assert known() == [place != spoiled for place in range(3)]
+        assert cache.info().newest == 1000.0
+        tell()
+        assert known() == [True, True, True]
+
+
+def test_a_cache_that_can_only_be_read_is_not_said_to_be_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(MetadataCache(tmp_path / "hfcache.db")) as cache:
+        cache.store(HUB, report())
+    monkeypatch.setattr(database, "_writable", lambda _: False)
+    with closing(MetadataCache(tmp_path / "hfcache.db")) as cache:
+        assert cache.info().repos == 1
+        with pytest.raises(DatabaseError, match="can not empty the metadata cache"):
+            cache.reset()
 
 
 def test_damage_while_running_costs_the_memory_and_not_the_answers(hub: LoopbackHub, room: Room) -> None:

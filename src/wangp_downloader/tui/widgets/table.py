@@ -42,7 +42,7 @@ class Line(Protocol):
 
     @property
     def version(self) -> int:
-        """Another number after each visible change."""
+        """Another number after each visible change, and never one that another row has had."""
 
 
 LineT = TypeVar("LineT", bound=Line)
