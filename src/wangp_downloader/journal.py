@@ -166,6 +166,15 @@ class Journal:
             line["after"] = [after.st_dev, after.st_ino, after.st_size, after.st_mtime_ns]
         self._append(line, sync=False)
 
+    def prepare(self) -> None:
+        """Make sure that changes can be written down, before the first one is made.
+
+        Raises:
+            StorageError: The journal can not be opened for writing.
+        """
+        with self._lock, self._errors():
+            self._open()
+
     def record(self, change: Change, *, after: os.stat_result | None = None) -> str:
         """Write down a change that is already made; return the entry's id.
 
@@ -211,13 +220,17 @@ class Journal:
 
     def _append(self, line: Mapping[str, Any], *, sync: bool) -> None:
         data = json.dumps(line, separators=(",", ":")).encode("ascii") + b"\n"
+        with self._lock, self._errors():
+            descriptor = self._open()
+            if os.write(descriptor, data) != len(data):
+                raise StorageError(f"can not write the journal {self.path}: the disk is full")
+            if sync:
+                os.fsync(descriptor)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            with self._lock:
-                descriptor = self._open()
-                if os.write(descriptor, data) != len(data):
-                    raise StorageError(f"can not write the journal {self.path}: the disk is full")
-                if sync:
-                    os.fsync(descriptor)
+            yield
         except OSError as error:
             text = f"can not write the journal {self.path}: {error.strerror}"
             raise StorageError(text, hint="free space or make the state folder writable") from error

@@ -330,7 +330,7 @@ class Session:
             emit: Told of every step.
 
         Raises:
-            StorageError: The batch does not fit on the disk; nothing was written.
+            StorageError: The batch does not fit on the disk, or the journal can not be written; nothing was changed.
             CancelledError: The user asked to stop.
         """
         from wangp_downloader.library.link import LinkMode
@@ -340,6 +340,7 @@ class Session:
             check_space(plan)  # before anything is remembered: a refused run leaves nothing to go on with
         verb = "download" if Action.DOWNLOAD in actions else "link"
         journal = self._journal(verb)
+        journal.prepare()
         roots = self.write_roots()
         parts = RunnerParts(
             root=self.root,

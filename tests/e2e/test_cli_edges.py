@@ -205,3 +205,21 @@ def test_a_signal_that_comes_before_the_verb_begins_is_130(capsys: pytest.Captur
         assert guarded(work) == 130
     assert capsys.readouterr().err == "stopped\n"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("verb", "alone"), [("cache", "info"), ("config", "show")])
+def test_a_verb_of_verbs_alone_shows_what_there_is(world: World, verb: str, alone: str) -> None:
+    assert world.run(verb, "--json").document == world.run(verb, alone, "--json").document
+    assert world.run(verb).out == world.run(verb, alone).out
+    assert world.run(verb, "--json", alone).code == 2
+
+
+def test_nothing_is_changed_where_it_can_not_be_written_down(world: World) -> None:
+    state = Path(world.run("config", "show", "--json").document["state_dir"])
+    (state / "journal.jsonl").mkdir(parents=True)
+    before = world.everything()
+    refused = world.run("download", "t2v_2_2")
+    assert (refused.code, "journal" in refused.err) == (1, True)
+    assert world.everything() == before
+    (state / "journal.jsonl").rmdir()
+    assert world.run("download", "t2v_2_2").code == 0

@@ -190,7 +190,12 @@ def test_parts_can_be_removed(world: World) -> None:
     part = world.tree / "ckpts" / ".old.safetensors.part"
     part.parent.mkdir()
     part.write_bytes(b"x" * 1000)
-    (world.tree / "ckpts" / "abc.0123.incomplete").write_bytes(b"x")
+    theirs = world.tree / "ckpts" / "abc.0123.incomplete"
+    theirs.write_bytes(b"x")
     assert {row["kind"] for row in parts_of(world)} == {"part", "incomplete"}
+    world.run("cache", "parts", "--remove", "--yes")
+    assert [(row["kind"], row["in_use"]) for row in parts_of(world)] == [("incomplete", True)]
+    os.utime(theirs, (0, 0))  # no program is at work on it any more
+    part.write_bytes(b"x" * 1000)
     assert world.run("cache", "parts", "--remove", "--yes", "--json").document["freed"] > 0
     assert parts_of(world) == []

@@ -257,7 +257,7 @@ def test_no_connection_of_before_a_limit_is_used_under_it(tmp_path: Path) -> Non
     def watch(event: Event) -> None:
         if isinstance(event, FileProgress) and event.done > 8e6 and not limited.is_set():
             engine.set_limit(40e6)
-            time.sleep(0.05)
+            time.sleep(0.5)  # requests of before have arrived by then
             limited.set()
 
     with serving(answer) as server:

@@ -50,7 +50,8 @@ def test_an_address_that_dies_is_asked_for_again(tmp_path: Path, connections: in
 
     def dying(conversation: Conversation) -> None:
         if not dead.is_set():
-            conversation.part(CONTENT[: conversation.range[0] + MIB] if conversation.range else CONTENT)
+            start = conversation.range[0] if conversation.range else 0
+            conversation.part(CONTENT[: start + MIB], total=len(CONTENT))
         dead.set()
         conversation.close()
 

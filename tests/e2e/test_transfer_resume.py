@@ -216,13 +216,30 @@ def test_a_sector_that_can_not_be_read_any_more_is_fetched_again(
 
 @pytest.mark.parametrize(
     "damage",
-    [b"", b"garbage", b'{"format":"wangp-part","version":99,"url":"","digest":null,"size":1}\n', b"\0" * 500],
+    [
+        b"",
+        b"garbage",
+        b'{"format":"wangp-part","version":99,"url":"","digest":null,"size":1}\n',
+        b"\0" * 500,
+        b'{"format":"wangp-part","version":1,"url":"\xff\xfe"}\n',
+        b'{"x":' + b"[" * 100_000,
+    ],
 )
 def test_a_damaged_journal_costs_the_part_only(world: World, damage: bytes) -> None:
     world.stop_in_the_middle()
     world.journal.write_bytes(damage)
     assert world.fetch().verified
     assert world.arrived()
+
+
+@pytest.mark.parametrize("line", [b'{"x":"\xff"}', b'{"y":' + b"[" * 100_000], ids=["no UTF-8", "deep"])
+def test_a_line_that_can_not_be_read_ends_the_reading(world: World, line: bytes) -> None:
+    first = world.stop_in_the_middle()
+    whole = world.journal.read_bytes()
+    world.journal.write_bytes(whole + line + b"\n")
+    second = world.fetch()
+    assert second.verified
+    assert second.bytes_fetched <= SIZE - first.bytes_fetched + 5_000_000
 
 
 def test_a_journal_that_lies_is_found_out(world: World) -> None:

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING
 import click
 
 from wangp_downloader.cli.diagnostics import cancel_on_signals, note
-from wangp_downloader.cli.options import Shared, open_session, with_shared
+from wangp_downloader.cli.options import Shared, open_session, run_alone, with_shared
 from wangp_downloader.cli.output import print_json, print_line
+from wangp_downloader.paths import printable_line
 from wangp_downloader.units import format_duration, format_size, plural
 
 if TYPE_CHECKING:
     from wangp_downloader.transfer.parts import LeftOver
 
 
-@click.group("cache")
-def command() -> None:
-    """Show or reset what is remembered of the Hub."""
+@click.group("cache", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="As `cache info --json`.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show or reset what is remembered of the Hub; alone it shows it."""
+    run_alone(ctx, info, as_json=as_json)
 
 
 @command.command("info")
@@ -84,7 +88,9 @@ def parts(shared: Shared, remove: bool, assume_yes: bool, as_json: bool) -> int:
     for left in found:
         use = ", in use" if left.in_use else ""
         size = f"{format_size(left.done)} of {format_size(left.size)}"
-        print_line(f"{left.path}  ({left.kind.value}, {size}, {format_duration(left.age_s)} old{use})")
+        print_line(
+            f"{printable_line(str(left.path))}  ({left.kind.value}, {size}, {format_duration(left.age_s)} old{use})"
+        )
     if freed is not None:
         note(f"freed {format_size(freed)}")
     elif not found:

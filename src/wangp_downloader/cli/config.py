@@ -7,14 +7,17 @@ from typing import Any
 import click
 
 from wangp_downloader.cli.diagnostics import note
-from wangp_downloader.cli.options import Shared, load, with_shared
+from wangp_downloader.cli.options import Shared, load, run_alone, with_shared
 from wangp_downloader.cli.output import print_json, print_line, print_rich, styled
 from wangp_downloader.errors import SettingsError
 
 
-@click.group("config")
-def command() -> None:
-    """Show or change the settings."""
+@click.group("config", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="As `config show --json`.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show or change the settings; alone it shows them."""
+    run_alone(ctx, show, as_json=as_json)
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")

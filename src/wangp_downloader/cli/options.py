@@ -49,3 +49,11 @@ def with_shared(command: Callable[..., Any]) -> Callable[..., Any]:
     wrapped.__name__ = getattr(command, "__name__", "command")
     wrapped.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
     return shared_options(wrapped)
+
+
+def run_alone(ctx: click.Context, verb: click.Command, *, as_json: bool) -> None:
+    """Run ``verb`` for a group that was called without one; ``--json`` belongs to the verb where there is one."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(verb, as_json=as_json)
+    elif as_json:
+        raise click.UsageError(f"--json goes behind {ctx.invoked_subcommand}")

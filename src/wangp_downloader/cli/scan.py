@@ -13,6 +13,7 @@ from wangp_downloader.cli.options import Shared, open_session, with_shared
 from wangp_downloader.cli.output import print_json, print_line
 from wangp_downloader.cli.progress import watching
 from wangp_downloader.files import Evidence
+from wangp_downloader.paths import printable_line
 from wangp_downloader.units import format_size, plural
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _print(rows: Iterable[UsableFile], root: Path) -> None:
         print_line(f"\n{store}: {plural(len(usable), 'usable file')}", "bold")
         for row in usable:
             how = "" if row.copy.evidence is Evidence.COMPUTED else f" ({row.copy.evidence.value})"
-            print_line(f"{format_size(row.size):>9}  {row.copy.path}{how}")
-            print_line(f"{'=':>9}  {row.target}", "dim")
+            print_line(f"{format_size(row.size):>9}  {printable_line(str(row.copy.path))}{how}")
+            print_line(f"{'=':>9}  {printable_line(row.target)}", "dim")
     usable_count = sum(len(usable) for usable in elsewhere.values())
     print_line(f"\n{plural(usable_count, 'usable file')} elsewhere, {plural(in_place, 'file')} in place")

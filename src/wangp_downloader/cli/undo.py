@@ -11,6 +11,7 @@ import click
 from wangp_downloader.cli.diagnostics import cancel_on_signals, note
 from wangp_downloader.cli.options import Shared, open_session, with_shared
 from wangp_downloader.cli.output import print_json, print_line
+from wangp_downloader.paths import printable_line
 from wangp_downloader.units import plural
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _show_entries(entries: list[Entry], *, downloads: bool, as_json: bool) -> No
     else:
         for entry in shown:
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.time))
-            print_line(f"{when}  {entry.change.action.value:8}  {entry.change.target}")
+            print_line(f"{when}  {entry.change.action.value:8}  {printable_line(entry.change.target)}")
     _note_rest(len(kept), any_left=bool(entries))
 
 
@@ -83,9 +84,9 @@ def _show_results(results: list[Undone], *, downloads: bool, as_json: bool) -> N
     for item in results:
         change = item.entry.change
         if item.done:
-            print_line(f"taken back: {change.target}")
+            print_line(f"taken back: {printable_line(change.target)}")
         elif change.action.value == "download" and not downloads:
             kept += 1
         elif change.action.value != "mkdir":  # a folder that is not empty stays, and nobody asks why
-            print_line(f"left: {change.target}: {item.reason}")
+            print_line(f"left: {printable_line(change.target)}: {item.reason}")
     _note_rest(kept, any_left=bool(results))

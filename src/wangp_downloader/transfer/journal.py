@@ -72,6 +72,7 @@ class _Batch(msgspec.Struct, frozen=True):
     x: list[tuple[int, int, int]]
 
 
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _header_decoder = msgspec.json.Decoder(Header)
 _batch_decoder = msgspec.json.Decoder(_Batch)
 
@@ -111,14 +112,14 @@ class Journal:
             return
         try:
             self.header = _header_decoder.decode(lines[0])
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             return
         # The last element is b"" after a whole line; anything else was torn and does not count.
         self._torn = lines[-1] != b""
         for line in lines[1:-1]:
             try:
                 batch = _batch_decoder.decode(line)
-            except msgspec.MsgspecError:
+            except _UNREADABLE:
                 self._torn = True
                 break
             self.claim([Extent(*numbers) for numbers in batch.x])

@@ -25,6 +25,7 @@ _HUB_SUFFIX = ".incomplete"
 _NEW_SUFFIX = ".new"
 _WAN2GP_TEMPORARY = re.compile(r"_temp\d+(\.\d+)?")
 """Wan2GP's ``shared/utils/download.py`` puts the time behind it."""
+_UNDER_WAY_S = 600.0
 _HUB_FOLDER = (".cache", "huggingface")
 _HUB_NAME = re.compile(r"(?:^[0-9a-f]{40,64}|\.[0-9a-f]{4,64})(\.[0-9a-f]{8})?\.incomplete$")
 """The etag, a SHA-256 or git blob id, behind a name or alone (huggingface_hub, ``_local_folder.py``)."""
@@ -56,7 +57,7 @@ class LeftOver:
         done: Bytes that have arrived, as far as is known.
         size: Bytes of the whole file, None if unknown.
         age_s: Seconds since it last changed.
-        in_use: True while a process fetches it.
+        in_use: True while a process fetches it; of other programs' files while they are so new that one may.
         url: Where it comes from, without secrets, if known.
     """
 
@@ -91,7 +92,7 @@ def remove_part(left: LeftOver) -> int:
     """
     lock = FileLock(_beside(left.path, LOCK_SUFFIX)) if left.kind is PartKind.OURS else None
     with storage_errors("remove", left.path):
-        if lock is not None and not lock.acquire():
+        if (lock is not None and not lock.acquire()) or _may_be_under_way(left.path, left.kind):
             return 0
         try:
             freed = allocated(left.path) if os.path.lexists(left.path) else 0
@@ -156,7 +157,7 @@ def _look_at(path: Path, kind: PartKind) -> LeftOver:
     stat = path.lstat()
     age_s = max(0.0, time.time() - stat.st_mtime)
     if kind is not PartKind.OURS:
-        return LeftOver(path, kind, stat.st_size, None, age_s)
+        return LeftOver(path, kind, stat.st_size, None, age_s, in_use=_may_be_under_way(path, kind))
     journal = Journal(_beside(path, JOURNAL_SUFFIX))
     journal.load()
     header = journal.header
@@ -170,6 +171,16 @@ def _look_at(path: Path, kind: PartKind) -> LeftOver:
         is_held(_beside(path, LOCK_SUFFIX)),
         header.url if header else None,
     )
+
+
+def _may_be_under_way(path: Path, kind: PartKind) -> bool:
+    """Return whether another program's file changed so lately that it may still write to it: it holds no lock."""
+    with suppress(OSError):
+        return (
+            kind in {PartKind.HUB, PartKind.WAN2GP}
+            and abs(time.time() - path.lstat().st_mtime) < _UNDER_WAY_S
+        )
+    return False
 
 
 def _beside(path: Path, suffix: str) -> Path:
