@@ -256,7 +256,7 @@ class Fetching(ABC):
         if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
             network.hold(Origin.of(fetch.url), wait_s)
         # A broken stream may come from a stale address or a sick server behind it: ask for another.
-        if not first or not error.retryable:
+        if fetch.slow_to_fail or not (first and error.retryable):
             self.source.forget_address()
         self.not_before = now + wait_s
         self.report.retrying(error.message, wait_s)
