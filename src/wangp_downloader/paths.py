@@ -80,6 +80,9 @@ def shorten(text: str, limit: int = 120) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
+OUTSIDE_HINT = "if that folder is meant, name it in Wan2GP's checkpoint paths or lora root"
+
+
 def printable(text: str) -> str:
     """Return ``text`` without what could steer a terminal: escape sequences, bells, reversed writing.
 

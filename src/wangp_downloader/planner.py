@@ -31,7 +31,7 @@ from wangp_downloader.files import (
     TargetKind,
     TargetState,
 )
-from wangp_downloader.paths import shorten
+from wangp_downloader.paths import OUTSIDE_HINT, shorten
 
 ALL_VARIANTS = "all"
 
@@ -89,6 +89,7 @@ class Facts:
         partial: Bytes already here in a part file, by target.
         held: Bytes that part files occupy, reserved space included, by target.
         unlisted: Why a whole folder could not be listed, by target.
+        outside: Where a target's folder really is, by target, if that is outside the folders of Wan2GP.
     """
 
     answers: Mapping[RemoteFile, RemoteAnswer] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class Facts:
     partial: Mapping[str, int] = field(default_factory=dict)
     held: Mapping[str, int] = field(default_factory=dict)
     unlisted: Mapping[str, str] = field(default_factory=dict)
+    outside: Mapping[str, str] = field(default_factory=dict)
 
 
 # --- step 1: which files are meant -----------------------------------------------------------------------
@@ -296,6 +298,10 @@ def _decide(row: Row, answer: RemoteAnswer | None, facts: Facts) -> _Decision:
             row.target,
             hint="put it there, or give a URL in the definition",
         )
+    outside = facts.outside.get(row.target)
+    if outside is not None:
+        why = f"its folder is {outside}, outside the Wan2GP folders"
+        return _Decision(Action.BLOCKED, why, row.target, hint=OUTSIDE_HINT)
     linked = _linkable(row, answer, facts)
     return linked or _fetch(row, answer, facts)
 

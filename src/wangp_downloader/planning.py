@@ -31,6 +31,7 @@ from wangp_downloader.files import (
     Wanted,
 )
 from wangp_downloader.library.library import Library
+from wangp_downloader.library.link import folder_outside
 from wangp_downloader.planner import Facts, Row, destination
 from wangp_downloader.remote.client import RemoteClient
 from wangp_downloader.settings import Settings
@@ -48,6 +49,7 @@ class Sources:
         memory: The same, from memory alone.
         library: What is on this machine.
         hub: Where downloads go first, or None.
+        roots: Folders of Wan2GP that may be written below, absolute.
     """
 
     root: Path
@@ -56,6 +58,7 @@ class Sources:
     memory: RemoteClient
     library: Library
     hub: Path | None
+    roots: tuple[Path, ...]
 
     def destination(self, target: str, digest: Digest | None) -> Path:
         """Return the absolute path that a download is written to: the target, or its place in the hub."""
@@ -155,7 +158,13 @@ class FactFinder:
         resumed = {target: parts[path] for target, path in paths.items() if path in parts}
         done = {target: part.bytes_done for target, part in resumed.items()}
         held = {target: part.bytes_held for target, part in resumed.items()}
-        return Facts(answers, states, copies, done, held)
+        return Facts(answers, states, copies, done, held, outside=self._outside(absent))
+
+    def _outside(self, rows: Iterable[Row]) -> dict[str, str]:
+        root = str(self._sources.root)
+        folders = {row.target: os.path.normpath(os.path.join(root, row.target, "..")) for row in rows}  # noqa: PTH118 - thousands
+        real = {folder: folder_outside(folder, self._sources.roots) for folder in set(folders.values())}
+        return {target: where for target, folder in folders.items() if (where := real[folder]) is not None}
 
     def answers(self, files: Collection[RemoteFile]) -> Mapping[RemoteFile, RemoteAnswer]:
         """Return the metadata of remote files."""

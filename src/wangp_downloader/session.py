@@ -275,7 +275,9 @@ class Session:
         self.hashes.forget(os.path.normpath(self.root / file.path) for file in plan.files)
 
     def _sources(self) -> Sources:
-        return Sources(self.root, self.settings, self.remote, self._memory, self.library, self._hub)
+        return Sources(
+            self.root, self.settings, self.remote, self._memory, self.library, self._hub, self.write_roots()
+        )
 
     def scan(self, *, hashing: bool = True, cancel: CancelToken, emit: Emit = ignore) -> ScanResult:
         """Look through all stores for any file that any model could use, wherever it already stands.

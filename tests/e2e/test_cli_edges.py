@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 import pytest
 
-from tests.e2e.conftest import HIGH, INT8, World, content_of
+from tests.e2e.conftest import BASE, HIGH, INT8, World, content_of
+from tests.unit.catalog.trees import make_tree
 from wangp_downloader.cli.diagnostics import guarded, sigterm_interrupts
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="users and signals are POSIX")
@@ -224,3 +225,22 @@ def test_nothing_is_changed_where_it_can_not_be_written_down(world: World) -> No
     assert world.everything() == before
     (state / "journal.jsonl").rmdir()
     assert world.run("download", "t2v_2_2").code == 0
+
+
+def test_a_folder_that_leads_outside_is_said_by_the_plan(world: World) -> None:
+    elsewhere = world.root / "elsewhere"
+    elsewhere.mkdir()
+    (world.tree / "ckpts").mkdir()
+    (world.tree / "ckpts" / "sub").symlink_to(elsewhere)
+    make_tree(world.tree, {"m": {"architecture": "t2v", "URLs": [f"{BASE}/m.bin|sub"]}})
+    world.serve("m.bin")
+    [row] = world.run("plan", "m", "--json").document["files"]
+    assert (row["target"], row["action"]) == ("ckpts/sub/m.bin", "blocked")
+    assert f"its folder is {elsewhere}, outside the Wan2GP folders" in row["reason"]
+
+
+def test_checkpoints_may_be_on_another_disk(world: World) -> None:
+    elsewhere = world.root / "elsewhere"
+    elsewhere.mkdir()
+    (world.tree / "ckpts").symlink_to(elsewhere)
+    assert set(world.run("download", "t2v_2_2", "--json").files(outcome="downloaded")) == set(INT8)

@@ -25,6 +25,7 @@ from wangp_downloader.library.hashing import stamp_of
 from wangp_downloader.library.placing import LinkMode, Piece, map_os_error, place_new, place_over
 from wangp_downloader.library.stamp import Stamp
 from wangp_downloader.library.targets import Standing, look
+from wangp_downloader.paths import OUTSIDE_HINT
 
 __all__ = ["LinkContext", "LinkMode", "PlacedLink", "check_root", "place_link"]
 
@@ -224,15 +225,22 @@ def check_root(target: str, roots: Iterable[Path]) -> None:
     Raises:
         LinkError: It leads outside.
     """
-    folder = os.path.realpath(os.path.dirname(target))
+    folder = folder_outside(os.path.dirname(target), roots)
+    if folder is not None:
+        raise LinkError(
+            f"refused to write {target}: its folder is {folder}, outside the Wan2GP folders",
+            hint=OUTSIDE_HINT,
+        )
+
+
+def folder_outside(folder: str, roots: Iterable[Path]) -> str | None:
+    """Return where a folder really is, if that is outside all roots, else None."""
+    folder = os.path.realpath(folder)
     for root in roots:
         real = os.path.realpath(root)
         if folder == real or folder.startswith(real.rstrip(os.sep) + os.sep):
-            return
-    raise LinkError(
-        f"refused to write {target}: its folder is {folder}, outside the Wan2GP folders",
-        hint="if that folder is meant, name it in Wan2GP's checkpoint paths or lora root",
-    )
+            return None
+    return folder
 
 
 def _place(job: _Job, proven: Stamp, standing: Standing, before: Before) -> PlacedLink:
