@@ -292,9 +292,11 @@ class Runner:
                 self._place(copy, file, cancel, emit)
             except DownloaderError as error:
                 return FileResult(file, Outcome.FAILED, error.message, error.hint)
+            if answer.kept:
+                return FileResult(file, Outcome.LINKED, verified=answer.verified)
         return FileResult(
             file,
-            Outcome.DOWNLOADED,
+            Outcome.KEPT if answer.kept else Outcome.DOWNLOADED,
             error=answer.unverified_reason,
             verified=answer.verified,
             bytes_fetched=answer.bytes_fetched,
@@ -303,6 +305,8 @@ class Runner:
     def _record(self, file: PlannedFile, request: TransferRequest, answer: TransferResult) -> None:
         if answer.verified and file.digest is not None and file.size is not None:
             self._parts.hashes.remember(request.destination, file.digest, file.size)
+        if answer.kept:
+            return  # something else has put it there: it is not ours to take back
         source = redact_url(file.remote.url) if file.remote else None
         change = Change(JournalAction.DOWNLOAD, str(request.destination), source, digest=file.digest)
         self._parts.journal.record(change, after=os.lstat(request.destination))
@@ -318,7 +322,7 @@ class Runner:
         """Link a file to the one of equal bytes that was just downloaded."""
         twin = next(other for other in first if other.digest == file.digest)
         result = results[twin.target]
-        if result.outcome is not Outcome.DOWNLOADED:
+        if result.outcome not in {Outcome.DOWNLOADED, Outcome.KEPT}:
             return FileResult(file, Outcome.FAILED, result.error, result.hint)
         try:
             copy = LocalCopy("wan2gp", str(self._target(twin)), Evidence.COMPUTED)

@@ -10,13 +10,15 @@ import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
 from tests.e2e.conftest import BASE, HIGH, INT8, World, content_of
 from tests.unit.catalog.trees import make_tree
 from wangp_downloader.cli.diagnostics import guarded, sigterm_interrupts
+from wangp_downloader.transfer import work
+from wangp_downloader.transfer.request import TransferRequest
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="users and signals are POSIX")
 
@@ -244,3 +246,23 @@ def test_checkpoints_may_be_on_another_disk(world: World) -> None:
     elsewhere.mkdir()
     (world.tree / "ckpts").symlink_to(elsewhere)
     assert set(world.run("download", "t2v_2_2", "--json").files(outcome="downloaded")) == set(INT8)
+
+
+def test_what_another_program_put_in_place_meanwhile_is_not_ours_to_take_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = work.open_part
+
+    def open_part(request: TransferRequest, *rest: Any) -> Any:
+        if request.key == INT8[0]:
+            request.destination.parent.mkdir(exist_ok=True)
+            request.destination.write_bytes(content_of(HIGH[1]))
+        return really(request, *rest)
+
+    monkeypatch.setattr(work, "open_part", open_part)
+    result = world.run("download", "t2v_2_2", "--json")
+    assert result.files(outcome="kept", verified=True) == [INT8[0]]
+    assert result.files(outcome="downloaded") == [INT8[1]]
+    assert world.run("undo", "--downloads").code == 0
+    assert (world.tree / INT8[0]).exists()
+    assert not (world.tree / INT8[1]).exists()

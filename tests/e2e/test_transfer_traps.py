@@ -203,4 +203,5 @@ def test_a_file_that_something_else_puts_in_place_meanwhile_is_kept(tmp_path: Pa
     assert target.read_bytes() == theirs
     assert result.verified is same
     assert (result.error is None) is same
+    assert result.kept is same
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == [".x.part"] * (not same)

@@ -112,9 +112,7 @@ class FileTransfer(Fetching):
             self._wait_for_other()
             return
         if isinstance(opened, work.InPlace):
-            self._conclude(
-                TransferResult(self.request.key, None, opened.verified, opened.reason, 0, kept=True)
-            )
+            self._conclude(self._in_place(opened))
             return
         context = self._context
         books = Books(self.request, opened, context.bucket, context.workers, self.progressed, context.pool)
@@ -187,11 +185,14 @@ class FileTransfer(Fetching):
             for text in found.notices:
                 self.report.notice(text)
             self._error = None
-            result = TransferResult(self.request.key, None, found.verified, found.reason, self.report.fetched)
-            self._leave(books, result)
+            self._leave(books, self._in_place(found))
         elif self._error is None:
             self._mismatched(found, books)
         self._step()
+
+    def _in_place(self, found: work.InPlace) -> TransferResult:
+        fetched = self.report.fetched
+        return TransferResult(self.request.key, None, found.verified, found.reason, fetched, kept=found.kept)
 
     def _mismatched(self, found: work.Mismatch, books: Books) -> None:
         name = self.request.destination.name

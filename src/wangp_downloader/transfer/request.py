@@ -53,7 +53,7 @@ class TransferResult:
         verified: True if the bytes were compared with the request's digest.
         unverified_reason: Why not, where ``error`` is None and ``verified`` is False.
         bytes_fetched: Bytes of content that came over the network, this time, refetched ones included.
-        kept: True if the destination already held the content, so that nothing was fetched for it.
+        kept: True if something else has put the content at the destination, before or meanwhile.
     """
 
     key: str

@@ -66,11 +66,13 @@ class InPlace:
         verified: True if its bytes were compared with the digest.
         reason: Why not.
         notices: What the person should know.
+        kept: True if something else has put it there.
     """
 
     verified: bool
     reason: str | None = None
     notices: tuple[str, ...] = ()
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,9 @@ def already_there(request: TransferRequest, cancelled: Cancelled = lambda: False
     with storage_errors("read", path):
         if request.size is None or path.stat().st_size == request.size:
             if request.digest is None:
-                return InPlace(False, "a file was already there; nobody publishes a hash of it")
+                return InPlace(False, "a file was already there; nobody publishes a hash of it", kept=True)
             if hash_file(path, request, cancelled) == request.digest.hex:
-                return InPlace(True)
+                return InPlace(True, kept=True)
     raise TransferError(
         f"another file stands at {path}: it was not touched", hint="move it away and start again"
     )
@@ -293,6 +295,8 @@ def finish(
         if not _same_appeared(request, cancelled):
             raise
         part.remove()
+        part.close()
+        return InPlace(True, kept=True)
     part.close()
     problem = write_metadata(request)
     notices = () if problem is None else (problem,)
