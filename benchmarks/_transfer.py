@@ -64,18 +64,20 @@ def fetch(files: list[dict[str, object]], **options: object) -> dict[str, float]
 class CountingServer:
     """Serves endless zeros of any length by range; writes down when it sent how much."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, host: str = "127.0.0.1", send_buffer: int | None = 32 * 1024) -> None:
         self.size = size
+        # A small one: what send() has returned for is nearly on the wire.
+        self._send_buffer = send_buffer
         self.log: list[tuple[float, int]] = []
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._socket = socket.create_server((host, 0), backlog=64)
         self.port: int = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         while True:
             connection, _ = self._socket.accept()
-            # A small send buffer: what sendall() has returned for is nearly on the wire.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
+            if self._send_buffer is not None:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
