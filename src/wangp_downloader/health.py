@@ -107,7 +107,7 @@ def _folder(root: Path, *, only_looked_in: bool) -> Finding:
     is_there = root.is_dir()
     state = f"{format_size(shutil.disk_usage(root).free)} free" if is_there else "made when it is needed"
     # Where it is not there yet, the nearest folder above it decides.
-    nearest = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    nearest = next((folder for folder in (root, *root.parents) if folder.is_dir()), root)
     if os.access(nearest, os.W_OK | os.X_OK):
         return Finding("folder", "ok", f"{root}, {state}")
     if only_looked_in:

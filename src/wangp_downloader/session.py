@@ -340,13 +340,10 @@ class Session:
 
         if Action.DOWNLOAD in actions:
             check_space(plan)  # before anything is remembered: a refused run leaves nothing to go on with
-        verb = "download" if Action.DOWNLOAD in actions else "link"
-        journal = self._journal(verb)
-        journal.prepare()
-        roots = self.write_roots()
+        journal = self._journal("download" if Action.DOWNLOAD in actions else "link")
         parts = RunnerParts(
             root=self.root,
-            roots=roots,
+            roots=self.write_roots(),
             hub=self._hub,
             link=LinkMode(self.settings.link),
             token=self.token,
@@ -358,6 +355,7 @@ class Session:
             trust=self.settings.verify == "trust",
         )
         try:
+            journal.prepare()
             with (
                 LimitKeeper(lambda: self._limit, self.engine.set_limit) as keeper,
                 self._remembered(plan, actions, cancel) as watch,

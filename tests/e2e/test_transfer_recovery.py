@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from tests.e2e.raw_server import Answer, Conversation, serving
 from wangp_downloader.cancel import CancelToken
+from wangp_downloader.events import Event, FileProgress
 from wangp_downloader.files import Digest, DigestKind
 from wangp_downloader.transfer import TransferEngine, TransferOptions, TransferRequest, TransferResult
 
@@ -66,6 +68,27 @@ def test_an_address_that_dies_is_asked_for_again(tmp_path: Path, connections: in
     assert result.verified
 
 
+@pytest.mark.parametrize(
+    "head", ["302 Found\r\nLocation: {far}/x", "429 Slow\r\nRetry-After: 1"], ids=["redirect", "refusal"]
+)
+def test_the_origin_is_asked_once_though_the_body_of_its_answer_comes_late(tmp_path: Path, head: str) -> None:
+    def hub(conversation: Conversation) -> None:
+        if len(near.requests) > 1:
+            conversation.part(CONTENT)
+            return
+        text = head.format(far=far.url)
+        conversation.send(f"HTTP/1.1 {text}\r\nContent-Length: 5\r\n\r\n".encode())
+        time.sleep(0.5)
+        asked.append(len(near.requests))
+        conversation.send(b"later")
+
+    asked: list[int] = []
+    with serving(good) as far, serving(hub) as near:
+        [result] = fetch(request_for(f"{near.url}/x", tmp_path / "x"))
+    assert result.verified
+    assert asked == [1]
+
+
 # -- answers
 
 
@@ -102,6 +125,27 @@ def test_one_odd_answer_among_good_ones_costs_nothing(tmp_path: Path, odd: Answe
         )
     assert told.is_set()
     assert result.verified
+
+
+def test_one_bad_moment_of_all_connections_is_one_doubt(tmp_path: Path) -> None:
+    """A server that knows ranges, and for a moment does not: what has arrived is not thrown away."""
+    sick = threading.Event()
+
+    def answer(conversation: Conversation) -> None:
+        start = conversation.range[0] if conversation.range else 0
+        if len(server.requests) == 8:
+            sick.set()
+            threading.Timer(0.3, sick.clear).start()
+        if sick.is_set() and start:
+            _status("200 OK")(conversation)
+        else:
+            conversation.part(CONTENT, bytes_per_s=20_000_000)
+
+    options = replace(QUICK, backoff_base_s=1.0, backoff_cap_s=2.0)
+    with serving(answer) as server:
+        [result] = fetch(request_for(f"{server.url}/x", tmp_path / "x"), options=options)
+    assert result.verified
+    assert result.bytes_fetched < 1.2 * len(CONTENT)
 
 
 def test_a_refusal_that_stays_ends_the_file_soon(tmp_path: Path) -> None:
@@ -171,17 +215,45 @@ def test_a_503_of_one_file_holds_up_no_other(tmp_path: Path) -> None:
             conversation.part(CONTENT)
 
     ended: dict[str, float] = {}
-    began = time.monotonic()
     with serving(answer) as server:
         requests = [request_for(f"{server.url}/{name}", tmp_path / name) for name in ("sick", "a", "b")]
         results = TransferEngine(QUICK).run(
             requests,
             cancel=CancelToken(),
-            done=lambda result: ended.update({result.key: time.monotonic() - began}),
+            done=lambda result: ended.update({result.key: time.monotonic()}),
         )
     assert all(result.verified for result in results)
     assert asked[1] - asked[0] >= 3
-    assert max(ended["a"], ended["b"]) < 3
+    assert max(ended["a"], ended["b"]) < asked[1]
+
+
+def test_one_cut_does_not_put_a_file_behind_the_whole_queue(tmp_path: Path) -> None:
+    cut = threading.Event()
+    order: list[str] = []
+
+    def answer(conversation: Conversation) -> None:
+        conversation.part(CONTENT, bytes_per_s=12_000_000)
+
+    def watch(event: Event) -> None:
+        if (
+            isinstance(event, FileProgress)
+            and event.key == "f0"
+            and event.done > 4 * MIB
+            and not cut.is_set()
+        ):
+            cut.set()
+            for conversation in list(server.requests):
+                with contextlib.suppress(OSError):
+                    conversation.close()
+
+    with serving(answer) as server:
+        requests = [request_for(f"{server.url}/f{n}", tmp_path / f"f{n}") for n in range(6)]
+        options = replace(QUICK, files_at_once=2, backoff_base_s=0.3, backoff_cap_s=0.3)
+        TransferEngine(options).run(
+            requests, cancel=CancelToken(), emit=watch, done=lambda result: order.append(result.key)
+        )
+    assert cut.is_set()
+    assert set(order[:4]) >= {"f0", "f1"}
 
 
 def _refuses(conversation: Conversation) -> None:

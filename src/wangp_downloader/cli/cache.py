@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wangp_downloader.cli.diagnostics import cancel_on_signals, note
-from wangp_downloader.cli.options import Shared, open_session, run_alone, with_shared
+from wangp_downloader.cli.options import Shared, open_session, run_alone, shared_options, with_shared
 from wangp_downloader.cli.output import print_json, print_line
 from wangp_downloader.paths import printable_line
 from wangp_downloader.units import format_duration, format_size, plural
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @click.group("cache", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="As `cache info --json`.")
+@shared_options
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, /, **options: Any) -> None:
     """Show or reset what is remembered of the Hub; alone it shows it."""
-    run_alone(ctx, info, as_json=as_json)
+    run_alone(ctx, info, options)
 
 
 @command.command("info")

@@ -7,17 +7,18 @@ from typing import Any
 import click
 
 from wangp_downloader.cli.diagnostics import note
-from wangp_downloader.cli.options import Shared, load, run_alone, with_shared
+from wangp_downloader.cli.options import Shared, load, run_alone, shared_options, with_shared
 from wangp_downloader.cli.output import print_json, print_line, print_rich, styled
 from wangp_downloader.errors import SettingsError
 
 
 @click.group("config", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="As `config show --json`.")
+@shared_options
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, /, **options: Any) -> None:
     """Show or change the settings; alone it shows them."""
-    run_alone(ctx, show, as_json=as_json)
+    run_alone(ctx, show, options)
 
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")

@@ -51,8 +51,13 @@ def with_shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return shared_options(wrapped)
 
 
-def run_alone(ctx: click.Context, verb: click.Command, *, as_json: bool) -> None:
-    """Run ``verb`` for a group that was called without one; ``--json`` belongs to the verb where there is one."""
+def run_alone(ctx: click.Context, verb: click.Command, options: dict[str, Any]) -> None:
+    """Run ``verb`` for a group that was called without one, with the group's shared options and ``--json``.
+
+    Where there is a verb it gets the shared ones; ``--json`` belongs behind it.
+    """
+    as_json = options.pop("as_json")
+    ctx.obj = Shared.from_options(options).over(ctx.obj if isinstance(ctx.obj, Shared) else None)
     if ctx.invoked_subcommand is None:
         ctx.invoke(verb, as_json=as_json)
     elif as_json:

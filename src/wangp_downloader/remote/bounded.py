@@ -6,6 +6,7 @@ For the HTTP library of ``huggingface_hub``, which reads whole answers into memo
 from __future__ import annotations
 
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -15,22 +16,23 @@ from wangp_downloader.units import MIB, format_size
 
 MOST_BYTES = 64 * MIB
 """Unpacked. The largest honest answer, all of a repo's 100,000 files, is about half of it."""
-ENCODINGS = "gzip, deflate"
-_ANY_ZLIB_HEADER = zlib.MAX_WBITS | 32
+ENCODINGS = "gzip"
+_GZIP = zlib.MAX_WBITS | 16
 _STEP = MIB
 
 
-def bound(response: Any) -> None:
-    """Replace the body of a response that has not been read by one that ends with an error beyond ``MOST_BYTES``.
+def bound(response: Any, until: float) -> None:
+    """Replace the body of a response that has not been read by one that ends with an error where it is too much.
 
     Args:
         response: A ``Response`` of httpx or httpx2, which come under different names.
+        until: Monotonic time at which reading ends; more than ``MOST_BYTES`` end it, too.
 
     Raises:
         RemoteError: It comes in an encoding that was not asked for.
     """
     encoding = response.headers.pop("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "", "gzip", "x-gzip", "deflate"}:
+    if encoding not in {"identity", "", "gzip", "x-gzip"}:
         raise RemoteError(f"{response.request.url.host} answers in an encoding that was not asked for")
     library = sys.modules[type(response).__module__.partition(".")[0]]
     raw, packed = response.stream, encoding not in {"identity", ""}
@@ -40,6 +42,8 @@ def bound(response: Any) -> None:
             count = 0
             for chunk in _unpacked(raw) if packed else raw:
                 count += len(chunk)
+                if time.monotonic() > until:
+                    raise TimeoutError("the answer comes too slowly")
                 if count > MOST_BYTES:
                     host = response.request.url.host
                     raise RemoteError(f"{host} answers with more than {format_size(MOST_BYTES)}: refused")
@@ -52,8 +56,8 @@ def bound(response: Any) -> None:
 
 
 def _unpacked(raw: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack gzip or zlib in steps of bounded size; what follows the end is left unread, as browsers do."""
-    unpacking = zlib.decompressobj(_ANY_ZLIB_HEADER)
+    """Unpack gzip in steps of bounded size; what follows the end is left unread, as browsers do."""
+    unpacking = zlib.decompressobj(_GZIP)
     for chunk in raw:
         left = chunk
         while left and not unpacking.eof:

@@ -25,6 +25,8 @@ def chosen_context() -> ssl.SSLContext | None:
 @lru_cache(maxsize=2)
 def _load(name: str, path: str) -> ssl.SSLContext:
     try:
+        if os.path.isdir(path):  # noqa: PTH112 - as the variable has it
+            return ssl.create_default_context(capath=path)
         return ssl.create_default_context(cafile=path)
     except OSError as error:
         raise SettingsError(

@@ -21,8 +21,8 @@ from wangp_downloader.errors import (
     RateLimitedError,
     RemoteError,
 )
+from wangp_downloader.http_waits import wait_asked
 from wangp_downloader.paths import shorten
-from wangp_downloader.remote.waits import wait_asked_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +265,7 @@ def error_for_status(status: int, headers: Mapping[str, str], asked: Asked) -> D
     if status == 429:
         return _rate_limited(headers, asked)
     if status in (408, 425) or status >= 500:
-        wait_s = wait_asked_for(headers)
+        wait_s = wait_asked(headers)
         when = "later" if wait_s is None else f"in {wait_s:.0f} seconds"
         return TransientError(
             f"{asked.endpoint or asked.what} answered {status}",
@@ -291,7 +291,7 @@ def _forbidden(headers: Mapping[str, str], asked: Asked) -> DownloaderError:
 
 
 def _rate_limited(headers: Mapping[str, str], asked: Asked) -> RateLimitedError:
-    wait_s = wait_asked_for(headers)
+    wait_s = wait_asked(headers)
     when = "in a few minutes" if wait_s is None else f"in {wait_s:.0f} seconds"
     token_hint = (
         ""

@@ -8,6 +8,7 @@ unchanged.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +29,7 @@ from wangp_downloader.remote.certificates import chosen_context
 from wangp_downloader.remote.foreign import Asked, translate
 from wangp_downloader.remote.pool import within
 
+_UNTIL = "wangp_until"
 _MOST_SILENCES = 3
 """A whole answer may take so many times the longest silence."""
 
@@ -87,16 +89,17 @@ def _make_client(base: Any) -> Any:
             call = _current.get()
             if call is None:
                 return super().send(request, **options)
-            request.extensions = {**request.extensions, "timeout": _timeouts(call.timeout_s)}
+            most_s = _MOST_SILENCES * call.timeout_s
+            extensions = {"timeout": _timeouts(call.timeout_s), _UNTIL: time.monotonic() + most_s}
+            request.extensions = {**request.extensions, **extensions}
             request.headers["accept-encoding"] = ENCODINGS
             ask = super().send
             # Raised from here, an error is not one of those that the package retries for half a minute.
             try:
                 # Timeouts of the library count from byte to byte: a server that trickles has none.
-                response = within(_MOST_SILENCES * call.timeout_s, lambda: ask(request, **options))
+                response = within(most_s, lambda: ask(request, **options))
                 hf_raise_for_status(response)
             except TimeoutError:
-                huggingface_hub.close_session()  # what still comes there comes to nobody
                 raise _too_slow(call) from None
             except Exception as error:
                 raise translate(error, call.asked) from error
@@ -112,7 +115,7 @@ def _make_client(base: Any) -> Any:
 
 def _bound_ours(response: Any) -> None:
     if _current.get() is not None:
-        bound(response)
+        bound(response, response.request.extensions[_UNTIL])
 
 
 def _too_slow(call: Call) -> OfflineError:

@@ -18,7 +18,8 @@ from wangp_downloader.errors import (
     RemoteError,
     TransferError,
 )
-from wangp_downloader.transfer.headers import differs, lacks, parse_content_range, parse_length, wait_asked
+from wangp_downloader.http_waits import wait_asked
+from wangp_downloader.transfer.headers import differs, lacks, parse_content_range, parse_length
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRYABLE = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})

@@ -59,6 +59,11 @@ class Fetch:
     slow_to_fail: bool = False
 
     @property
+    def brings_content(self) -> bool:
+        """True if its answer is what was asked for."""
+        return self.verdict is not None and self.verdict.meaning is Meaning.BODY
+
+    @property
     def needs_no_more(self) -> bool:
         """True if what still comes does not matter: all bytes are here, or it is known where they are."""
         if self.verdict is not None and self.verdict.meaning is Meaning.REDIRECT:

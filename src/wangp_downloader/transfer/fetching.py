@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
-from wangp_downloader.errors import DownloaderError, RateLimitedError, TransferError
+from wangp_downloader.errors import DownloaderError, RateLimitedError, StorageError, TransferError
 from wangp_downloader.paths import redact_url
 from wangp_downloader.transfer.answer import Meaning, Verdict
 from wangp_downloader.transfer.books import Books
@@ -93,6 +93,12 @@ class Fetching(ABC):
         """True if it has failed since it last made progress."""
         return self._recovery.failures > 0
 
+    def resting(self, now: float) -> bool:
+        """Return whether nothing is fetched for it since something went wrong, or a server wants it to wait."""
+        if self.state is not State.ACTIVE or self.paused or self.fetches or self.complete:
+            return False
+        return self.troubled or now < self.not_before
+
     def take(self, now: float, most: int, expected: int) -> Fetch | None:
         """Give out the next range to fetch, None if there is none now.
 
@@ -110,7 +116,7 @@ class Fetching(ABC):
         source = self.source
         if self.fetches and (source.one_stream or books.size is None):
             return None
-        if not source.resolved and any(fetch.verdict is None for fetch in self.fetches):
+        if not source.resolved and not all(fetch.brings_content for fetch in self.fetches):
             return None
         lease = self._lease(books, expected, now)
         if lease is None:
@@ -199,6 +205,8 @@ class Fetching(ABC):
         self._maybe_check()
 
     def _refused(self, fetch: Fetch, verdict: Verdict) -> None:
+        if fetch.lease.epoch < self._recovery.epoch:
+            return  # of the same trouble that was judged already: one moment is one doubt
         error = verdict.error or TransferError(f"{redact_url(fetch.url)}: refused")
         match verdict.meaning:
             case Meaning.RETRY:
@@ -242,7 +250,7 @@ class Fetching(ABC):
         """
         if fetch.lease.epoch < self._recovery.epoch:
             return  # of the same trouble that was counted already
-        if not error.retryable and not self._recovery.may_ask_again():
+        if isinstance(error, StorageError) or not (error.retryable or self._recovery.may_ask_again()):
             self.fail(error)
             return
         now, network, first = self._context.clock(), self._context.network, not self._recovery.failures

@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 _CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*$", re.IGNORECASE)
-_RATE_LIMIT_T = re.compile(r";\s*t\s*=\s*(\d{1,9})(?:\.\d+)?")
-_RATE_LIMIT_R = re.compile(r";\s*r\s*=\s*(\d{1,9})")
 _DATED = "last-modified: "
 _STATUS_LINE = re.compile(rb"HTTP/\d+(?:\.\d+)?\s+(\d{3})")
 
@@ -83,40 +79,3 @@ def parse_status_line(line: bytes) -> int | None:
     """Return the status of a line like ``HTTP/1.1 206 Partial Content``, or None if it is no status line."""
     match = _STATUS_LINE.match(line)
     return int(match[1]) if match else None
-
-
-def wait_asked(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return how many seconds the server asks us to wait, or None.
-
-    ``Retry-After`` is seconds or a date (RFC 9110, section 10.2.3), counted from the answer's own ``Date`` since
-    clocks differ; ``RateLimit: "name";r=0;t=87`` names the seconds until the window ends
-    (draft-ietf-httpapi-ratelimit-headers) and is what the Hub sends.
-    """
-    sent_at = _date(headers.get("date")) or now or datetime.now(UTC)
-    answers = [_retry_after(headers.get("retry-after"), sent_at), _rate_limit(headers.get("ratelimit"))]
-    return max((answer for answer in answers if answer is not None), default=None)
-
-
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    if not value:
-        return None
-    seconds = parse_length(value)
-    if seconds is not None:
-        return float(seconds)
-    when = _date(value)
-    return None if when is None else max(0.0, (when - now).total_seconds())
-
-
-def _date(value: str | None) -> datetime | None:
-    try:
-        when = parsedate_to_datetime(value or "")
-    except (ValueError, OverflowError):
-        return None
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-
-
-def _rate_limit(value: str | None) -> float | None:
-    wait, left = _RATE_LIMIT_T.search(value or ""), _RATE_LIMIT_R.search(value or "")
-    if wait is None or (left is not None and int(left[1]) > 0):
-        return None  # requests are left in this window: waiting for its end would be for nothing
-    return float(wait[1])

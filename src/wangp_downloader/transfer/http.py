@@ -22,7 +22,7 @@ from wangp_downloader.transfer.curl_errors import curl_error
 from wangp_downloader.transfer.headers import parse_status_line
 from wangp_downloader.transfer.redirect import escaped
 from wangp_downloader.transfer.transport import Sink, Taken
-from wangp_downloader.transfer.window import NewSockets
+from wangp_downloader.transfer.window import NewSockets, widen
 from wangp_downloader.units import KIB
 
 _ALL, _LATER = Taken.ALL, Taken.LATER  # looked up for every 16 KB
@@ -194,6 +194,12 @@ class HttpConnection:
         except pycurl.error as error:
             return int(error.args[0])
         return 0
+
+    def widen(self, bytes_per_s: float) -> None:
+        """Let more come than was meant at the beginning."""
+        if self._rate is not None and bytes_per_s > self._rate and self._take is not None:
+            self._rate = bytes_per_s
+            widen(self.handle.getinfo(pycurl.ACTIVESOCKET), bytes_per_s)
 
     def error(self, code: int, detail: str) -> DownloaderError:
         """Return what libcurl's error code means."""

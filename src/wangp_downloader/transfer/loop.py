@@ -203,7 +203,8 @@ class TransferLoop:
         held_up = sum(running.file.held_up for running in self._running.values())
         while len(self._running) - held_up < allowed:
             ready = [file for file in self._queue.open if self._may_ask(file, now)]
-            ready.sort(key=lambda file: (file.troubled, len(file.fetches)))
+            # One that has failed gets one connection to prove itself, and more only after the others.
+            ready.sort(key=lambda file: (file.troubled and bool(file.fetches), len(file.fetches)))
             if not any(self._take(file, now, allowed) for file in ready):
                 return
 
@@ -256,7 +257,7 @@ class TransferLoop:
             start=lease.start,
             end=fetch.asked_end,
             token=file.source.token_for(fetch.url),
-            bytes_per_s=self._share_each,
+            bytes_per_s=self._rate_of(file),
             oldest_s=None if self._renewed_at is None else self._clock() - self._renewed_at,
             fresh=fetch.fresh,
             # It costs a third more of the loop's time, which matters only where that is the limit.
@@ -271,6 +272,13 @@ class TransferLoop:
             return file.head(fetch, status, headers)
 
         running.connection.prepare(request, fetch.sink, on_head)
+
+    def _rate_of(self, file: FileTransfer) -> float | None:
+        """Return what a limit leaves for one connection of a file; the only one that a file can have gets all of it."""
+        limit = self._bucket.rate
+        if limit is None or file.source.one_stream:
+            return limit
+        return limit / max(1, self._allowed())
 
     def _release_paused(self) -> None:
         for _ in range(len(self._paused)):
@@ -358,6 +366,8 @@ class TransferLoop:
 
     def _watch(self, running: _Running, now: float, *, slept: bool) -> None:
         """End a connection that brings nothing: stalled, or open though all its bytes are here."""
+        if self._bucket.rate is not None and running.file.source.one_stream:
+            running.connection.widen(self._bucket.rate)
         taken = running.fetch.sink.taken
         if running.connection.paused or slept:
             running.alive_at = running.window_at = now

@@ -9,6 +9,7 @@ from wangp_downloader.transfer.fetch import State
 from wangp_downloader.transfer.filetransfer import FileTransfer
 
 _LOOK_AHEAD = 200
+_MOST_RESTING = 3
 _STARTED = frozenset({State.OPENING, State.ACTIVE})
 
 
@@ -64,11 +65,14 @@ class Queue:
         """
         if not self._waiting:
             return
-        busy = [file for file in self.open if self._counts(file, now) and not held(file)]
-        # Who has failed and waits leaves its place, unless many do: then it is the line, not the file.
-        resting = [file for file in busy if file.troubled and not file.fetches]
-        if len(resting) <= max(1, self._files_at_once):
-            busy = [file for file in busy if file not in resting]
+        # Who has failed, or waits, leaves its place, unless many do: then it is the line, not the file.
+        resting = {file for file in self.open if file.resting(now)}
+        many = len(resting) > _MOST_RESTING * max(1, self._files_at_once)
+        busy = [
+            file
+            for file in self.open
+            if (many if file in resting else self._counts(file, now) and not held(file))
+        ]
         large = sum(not file.small for file in busy)
         small = len(busy) - large
         # What a disk that hangs holds up leaves its place to others, but not to more of that disk.

@@ -12,14 +12,19 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 from wangp_downloader.units import KIB
 
 _SEGMENT_BYTES = 1440
 _SLACK_S = 0.02
+_USUAL_TRIP_S = 0.1
 _SPARE = 2.0
 _SMALLEST = 8 * KIB
 _LARGEST = 16 * 1024 * KIB
+_RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
+_LEAST_RMEM_MAX = 64 * KIB
 _RTT_OFFSET = 68  # of tcpi_rtt, in microseconds, in struct tcp_info of linux/tcp.h
 
 
@@ -47,6 +52,14 @@ class NewSockets:
             _borrow(descriptor, fit)
 
 
+def widen(descriptor: int, bytes_per_s: float) -> None:
+    """Give a socket that is in use a window for ``bytes_per_s``."""
+    _borrow(
+        descriptor,
+        lambda opened: set_window(opened, window_bytes(bytes_per_s, _round_trip_s(opened, _USUAL_TRIP_S))),
+    )
+
+
 def window_bytes(bytes_per_s: float, round_trip_s: float) -> int:
     """Return a window that lets a rate through and holds little more."""
     size = int(bytes_per_s * (_SPARE * round_trip_s + _SLACK_S))
@@ -55,11 +68,22 @@ def window_bytes(bytes_per_s: float, round_trip_s: float) -> int:
 
 def set_window(opened: socket.socket, size: int) -> None:
     """Set the receive window of a connected socket, as far as the system lets us."""
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-    # Linux keeps to the window that the buffer of before allowed.
     clamp = getattr(socket, "TCP_WINDOW_CLAMP", None)
     if clamp is not None:
+        # Linux keeps to the window that the buffer of before allowed.
         opened.setsockopt(socket.IPPROTO_TCP, clamp, size)
+    if clamp is None or size <= _largest_buffer():
+        # A larger one would be cut there without a word, and could grow no more: Linux then finds the size itself.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
+@cache
+def _largest_buffer() -> int:
+    """Return the largest receive buffer that Linux gives a program."""
+    try:
+        return int(_RMEM_MAX.read_text())
+    except (OSError, ValueError):
+        return _LEAST_RMEM_MAX
 
 
 def _round_trip_s(opened: socket.socket, otherwise: float) -> float:

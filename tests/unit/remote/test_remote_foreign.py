@@ -18,6 +18,7 @@ from wangp_downloader.errors import (
     RateLimitedError,
     RemoteError,
 )
+from wangp_downloader.http_waits import wait_asked
 from wangp_downloader.remote.foreign import (
     TABLE,
     Asked,
@@ -28,7 +29,6 @@ from wangp_downloader.remote.foreign import (
     kind_of,
     translate,
 )
-from wangp_downloader.remote.waits import wait_asked_for
 
 ASKED = Asked("org/name", "https://hub.example")
 
@@ -176,15 +176,15 @@ def test_a_refused_token_is_told_from_a_missing_repo() -> None:
     ],
 )
 def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    assert wait_asked_for(headers) == seconds
+    assert wait_asked(headers) == seconds
 
 
 def test_a_date_without_the_servers_own_is_counted_from_our_clock() -> None:
     in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    assert 50 < (wait_asked_for({"retry-after": in_a_minute}) or 0) <= 60
+    assert 50 < (wait_asked({"retry-after": in_a_minute}) or 0) <= 60
 
 
 @given(st.text(), st.text(), st.text())
 def test_no_header_breaks_the_parser(rate_limit: str, retry_after: str, date: str) -> None:
-    wait_s = wait_asked_for({"ratelimit": rate_limit, "retry-after": retry_after, "date": date})
+    wait_s = wait_asked({"ratelimit": rate_limit, "retry-after": retry_after, "date": date})
     assert wait_s is None or wait_s >= 0

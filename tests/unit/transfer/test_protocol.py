@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wangp_downloader.errors import GatedError, NotFoundError, RateLimitedError, TransferError
+from wangp_downloader.http_waits import wait_asked
 from wangp_downloader.transfer.answer import Asked, Meaning, judge
 from wangp_downloader.transfer.headers import (
     ContentRange,
@@ -18,7 +19,6 @@ from wangp_downloader.transfer.headers import (
     parse_length,
     parse_status_line,
     validator,
-    wait_asked,
 )
 from wangp_downloader.transfer.redirect import Origin, next_url
 
@@ -63,6 +63,7 @@ def test_nothing_a_server_says_raises(text: str) -> None:
         ({"ratelimit": '"resolvers";r=0;t=87'}, 87),
         ({"ratelimit": '"api";r=0;t=5', "retry-after": "9"}, 9),
         ({"ratelimit": '"resolvers";r=4000;t=40'}, None),
+        ({"ratelimit": '"api";r=5;t=9, "resolvers";r=0;t=300'}, 300),
         ({"retry-after": "Thu, 01 Jan 99999999999 12:00:30 GMT"}, None),
         ({"retry-after": "soon"}, None),
         ({}, None),

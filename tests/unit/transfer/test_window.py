@@ -39,7 +39,6 @@ def test_a_long_way_gets_the_window_that_its_rate_needs(
     sockets.connected(client.getsockname()[1], 10 * MIB)
     needed = int(10 * MIB * 0.15)
     assert _clamp(client) >= needed
-    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= needed
     scaling = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[6] >> 4
     assert (0xFFFF << scaling) >= needed  # else no window could be told that is so large
 
