@@ -176,12 +176,17 @@ def test_a_login_page_is_no_model_though_its_length_is_right(tmp_path: Path, suf
     assert not (tmp_path / f"x{suffix}").exists()
 
 
-def test_a_page_that_was_asked_for_is_fetched(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "more"), [("index.html", ""), ("x.pth", "Content-Disposition: attachment; filename=x.pth\r\n")]
+)
+def test_a_page_that_was_asked_for_and_a_file_that_is_called_one_are_fetched(
+    tmp_path: Path, name: str, more: str
+) -> None:
     def page(conversation: Conversation) -> None:
-        conversation.part(CONTENT, head="Content-Type: text/html\r\n")
+        conversation.part(CONTENT, head=f"Content-Type: text/html\r\n{more}")
 
     with serving(page) as server:
-        [result] = fetch(request_for(f"{server.url}/x", tmp_path / "index.html", digest=None))
+        [result] = fetch(request_for(f"{server.url}/x", tmp_path / name, digest=None))
     assert result.error is None
 
 

@@ -164,7 +164,9 @@ def _page(asked: Asked) -> Verdict:
 
 
 def _is_page(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-type", "").lower().startswith("text/html")
+    # Download scripts that name no type get that of pages from their server; they name an attachment.
+    attached = headers.get("content-disposition", "").lower().startswith("attachment")
+    return headers.get("content-type", "").lower().startswith("text/html") and not attached
 
 
 def _part(headers: Mapping[str, str], asked: Asked) -> Verdict:
