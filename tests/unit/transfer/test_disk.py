@@ -254,6 +254,13 @@ def test_instances_share_the_limit(tmp_path: Path) -> None:
     assert SharedLimit(None).share(7.0, 0.0) == 7.0
 
 
+def test_a_part_that_another_thread_closes_meanwhile_needs_no_space(tmp_path: Path) -> None:
+    part = PartFile(tmp_path / "x.part")
+    assert part.missing(1000) == 1000
+    os.close(part._fd)
+    assert part.missing(1000) == 0
+
+
 def test_a_lock_of_another_user_is_seen_though_its_file_can_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
