@@ -281,6 +281,7 @@ class PlannedFile:
         choices: The choices that it is a variant of.
         link_to: Where the link at ``path`` leads, if a link stands there.
         blocked: What the remote service says of it, where that is why ``action`` is BLOCKED.
+        compared: True if its hash was computed, now or before from the same bytes, and is the published one.
     """
 
     target: str
@@ -302,6 +303,7 @@ class PlannedFile:
     groups: tuple[str, ...] = ()
     link_to: str | None = None
     blocked: RemoteState | None = None
+    compared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,7 @@ class _Decision:
     hint: str | None = None
     source: LocalCopy | None = None
     blocked: RemoteState | None = None
+    compared: bool = False
 
 
 def decide(rows: Iterable[Row], facts: Facts) -> tuple[PlannedFile, ...]:
@@ -281,6 +282,7 @@ def _planned(row: Row, facts: Facts) -> PlannedFile:
         groups=row.groups,
         link_to=state.link_to if state else None,
         blocked=decision.blocked,
+        compared=decision.compared,
     )
 
 
@@ -327,7 +329,8 @@ def _standing(place: str, state: TargetState, answer: RemoteAnswer | None) -> _D
     if state.matches is None and (answer is None or answer.digest is None):
         why = answer.problem if answer and answer.problem else "nothing to compare it with"
         return _Decision(Action.KEEP, f"in place, unverified ({why})", place)
-    return _Decision(Action.KEEP, _KEEP_REASONS[state.evidence], place)
+    compared = state.evidence is Evidence.COMPUTED
+    return _Decision(Action.KEEP, _KEEP_REASONS[state.evidence], place, compared=compared)
 
 
 _KEEP_REASONS = {

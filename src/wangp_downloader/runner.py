@@ -322,7 +322,7 @@ class Runner:
         """Link a file to the one of equal bytes that was just downloaded."""
         twin = next(other for other in first if other.digest == file.digest)
         result = results[twin.target]
-        if result.outcome not in {Outcome.DOWNLOADED, Outcome.KEPT}:
+        if result.outcome is Outcome.FAILED:
             return FileResult(file, Outcome.FAILED, result.error, result.hint)
         try:
             copy = LocalCopy("wan2gp", str(self._target(twin)), Evidence.COMPUTED)
@@ -377,13 +377,9 @@ def _local_dir(destination: Path, path_in_repo: str) -> Path | None:
     return destination.parents[len(parts) - 1]
 
 
-_COMPARED = "in place"
-"""The planner's reason where the hash of what stands there was computed, now or from the same bytes before."""
-
-
 def _undone(file: PlannedFile) -> FileResult:
     if file.action is Action.KEEP:
-        return FileResult(file, Outcome.KEPT, verified=file.reason == _COMPARED)
+        return FileResult(file, Outcome.KEPT, verified=file.compared)
     if file.selected and file.action in (Action.BLOCKED, Action.CONFLICT):
         return FileResult(file, Outcome.FAILED, file.reason, file.hint)
     return FileResult(file, Outcome.SKIPPED, "not asked for")

@@ -248,21 +248,42 @@ def test_checkpoints_may_be_on_another_disk(world: World) -> None:
     assert set(world.run("download", "t2v_2_2", "--json").files(outcome="downloaded")) == set(INT8)
 
 
-def test_what_another_program_put_in_place_meanwhile_is_not_ours_to_take_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _put_there_first(monkeypatch: pytest.MonkeyPatch, key: str, content: bytes) -> None:
+    """Let another program bring a file to where it is wanted, in the moment before it is fetched."""
     really = work.open_part
 
     def open_part(request: TransferRequest, *rest: Any) -> Any:
-        if request.key == INT8[0]:
-            request.destination.parent.mkdir(exist_ok=True)
-            request.destination.write_bytes(content_of(HIGH[1]))
+        if request.key == key:
+            request.destination.parent.mkdir(parents=True, exist_ok=True)
+            request.destination.write_bytes(content)
         return really(request, *rest)
 
     monkeypatch.setattr(work, "open_part", open_part)
+
+
+def test_what_another_program_put_in_place_meanwhile_is_not_ours_to_take_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put_there_first(monkeypatch, INT8[0], content_of(HIGH[1]))
     result = world.run("download", "t2v_2_2", "--json")
     assert result.files(outcome="kept", verified=True) == [INT8[0]]
     assert result.files(outcome="downloaded") == [INT8[1]]
     assert world.run("undo", "--downloads").code == 0
     assert (world.tree / INT8[0]).exists()
     assert not (world.tree / INT8[1]).exists()
+
+
+def test_a_twin_of_what_another_program_brought_to_the_hub_is_linked_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = world.root / "hub"
+    hub.mkdir()
+    monkeypatch.setenv("WANGP_HUB_DIRECTORY", str(hub))
+    monkeypatch.setenv("WANGP_NEW_FILES", "hub")
+    world.serve("m.bin")
+    urls = {"one": f"{BASE}/m.bin", "two": f"{BASE}/m.bin|sub"}
+    make_tree(world.tree, {name: {"architecture": "t2v", "URLs": [url]} for name, url in urls.items()})
+    _put_there_first(monkeypatch, "ckpts/m.bin", content_of("m.bin"))
+    result = world.run("download", "one", "two", "--json")
+    assert result.code == 0
+    assert set(result.files(outcome="linked", verified=True)) == {"ckpts/m.bin", "ckpts/sub/m.bin"}

@@ -42,18 +42,14 @@ def command(shared: Shared, selection: Selection, again: bool, as_json: bool) ->
 
 
 def _part(file: PlannedFile) -> dict[str, object]:
-    return {**file_part(file), "verified": _is_verified(file)}
-
-
-def _is_verified(file: PlannedFile) -> bool:
-    return file.action is Action.KEEP and file.reason == "in place"
+    return {**file_part(file), "verified": file.compared}
 
 
 def _print(files: list[PlannedFile]) -> None:
-    verified = [file for file in files if _is_verified(file)]
+    verified = [file for file in files if file.compared]
     size = sum(file.size or 0 for file in verified)
     print_line(f"{plural(len(verified), 'file')} verified ({format_size(size)})")
     for file in files:
-        if not _is_verified(file):
+        if not file.compared:
             style = "red" if file.action is Action.CONFLICT else "yellow"
             print_line(f"{file.target}: {file.reason}", style)

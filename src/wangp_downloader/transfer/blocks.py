@@ -13,7 +13,6 @@ BLOCK_BYTES = MIB
 """Gathered by each of a few connections: large enough for few system calls, small enough to stay in a core's cache."""
 _SMALLEST_BLOCK = 128 * KIB
 _MOST_GATHERED = 16 * MIB
-_MOST_IDLE_BYTES = 16 * MIB
 _EXTENT_BYTES = 4 * MIB
 
 
@@ -68,7 +67,7 @@ class BufferPool:
 
     def __init__(self, buffer_bytes: int = BLOCK_BYTES) -> None:
         self.buffer_bytes = buffer_bytes
-        self._most_idle = _MOST_IDLE_BYTES // buffer_bytes
+        self._most_idle = _MOST_GATHERED // buffer_bytes
         self._idle: list[memoryview] = []
 
     def __len__(self) -> int:

@@ -109,7 +109,6 @@ class TransferLoop:
         self._paused: deque[_Running] = deque()
         self._ticked = now
         self._counted = 0
-        self._share_each: float | None = None
         self._begun_under: float | None = None
         # TCP connections from before have kernel buffers for another limit, or may be dead without a word.
         self._renewed_at: float | None = None
@@ -389,12 +388,13 @@ class TransferLoop:
             return False
         least = _TRICKLE_BYTES_PER_S * window_s
         got, running.window_at, running.window_bytes = taken - running.window_bytes, now, taken
-        return got < least and (self._share_each is None or self._share_each > 4 * _TRICKLE_BYTES_PER_S)
+        rate = self._rate_of(running.file)
+        return got < least and (rate is None or rate > 4 * _TRICKLE_BYTES_PER_S)
 
     def _resize_buffers(self, limit: float | None) -> None:
         """Tell connections what a limit leaves for each; those begun under a very other one begin anew."""
         wanted = None if limit is None else limit / max(1, self._allowed())
-        before, self._share_each = self._begun_under, wanted
+        before = self._begun_under
         if before is not None and wanted is not None and 0.5 <= wanted / before <= 2.0:
             return
         self._begun_under = wanted

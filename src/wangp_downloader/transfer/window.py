@@ -12,7 +12,7 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from wangp_downloader.units import KIB
@@ -44,20 +44,12 @@ class NewSockets:
         began, self._began = self._began, {}
         for descriptor, at in began.items():
             passed_s = time.monotonic() - at
-
-            def fit(opened: socket.socket, passed_s: float = passed_s) -> None:
-                if opened.getsockname()[1] == local_port:
-                    set_window(opened, window_bytes(bytes_per_s, _round_trip_s(opened, passed_s)))
-
-            _borrow(descriptor, fit)
+            _borrow(descriptor, partial(_fit, bytes_per_s=bytes_per_s, trip_s=passed_s, port=local_port))
 
 
 def widen(descriptor: int, bytes_per_s: float) -> None:
     """Give a socket that is in use a window for ``bytes_per_s``."""
-    _borrow(
-        descriptor,
-        lambda opened: set_window(opened, window_bytes(bytes_per_s, _round_trip_s(opened, _USUAL_TRIP_S))),
-    )
+    _borrow(descriptor, partial(_fit, bytes_per_s=bytes_per_s, trip_s=_USUAL_TRIP_S))
 
 
 def window_bytes(bytes_per_s: float, round_trip_s: float) -> int:
@@ -77,6 +69,12 @@ def set_window(opened: socket.socket, size: int) -> None:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
+def _fit(opened: socket.socket, bytes_per_s: float, trip_s: float, port: int | None = None) -> None:
+    """Give a socket, if it is the one at ``port``, its window; ``trip_s`` counts where the system knows no better."""
+    if port is None or opened.getsockname()[1] == port:
+        set_window(opened, window_bytes(bytes_per_s, _round_trip_s(opened, trip_s)))
+
+
 @cache
 def _largest_buffer() -> int:
     """Return the largest receive buffer that Linux gives a program."""
@@ -91,12 +89,8 @@ def _round_trip_s(opened: socket.socket, otherwise: float) -> float:
     info = getattr(socket, "TCP_INFO", None)
     if info is not None:
         with suppress(OSError, struct.error):
-            return (
-                float(
-                    struct.unpack_from("I", opened.getsockopt(socket.IPPROTO_TCP, info, 104), _RTT_OFFSET)[0]
-                )
-                / 1e6
-            )
+            known = opened.getsockopt(socket.IPPROTO_TCP, info, _RTT_OFFSET + 4)
+            return float(struct.unpack_from("I", known, _RTT_OFFSET)[0]) / 1e6
     return otherwise
 
 
